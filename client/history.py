@@ -95,7 +95,8 @@ class Reader:
             self._failed[state] = str(details.get("error"))
         elif kind.endswith("StateExited"):
             error, result = self._failed.get(state), self._results.get(state)
-            yield trace.Failed(at, me, state, error) if error else trace.Passed(at, me, state, result)
+            if not error:
+                yield trace.Passed(at, me, state, result)
         if state.startswith(CHECKS) and (kind == "TaskSucceeded" or kind in FAILED_TRY):
             text, passed = "; ".join(line.text for line in lines), state not in self._failed
             self.checks.append({"at": _moment(at), "state": state, "passed": passed, "text": text})
@@ -123,7 +124,6 @@ class Reader:
         for command in payload["commands"] if isinstance(payload.get("commands"), list) else ():
             of_command = str(command.get("step")), servers.get(command.get("server"))
             yield trace.CommandBegan(at, self.execution, *of_command)
-            yield trace.CommandEnded(at, self.execution, *of_command)
         yield from self._lock(at, state, as_object(result.get("Attributes")))
 
     def _change(self, at: float, state: str, payload: JsonObject, *, retried: bool) -> Iterator[Event]:
@@ -158,8 +158,7 @@ class Reader:
             self.changes.append(change)
             action = "AssociateAddress" if address.get("associationId") else "DisassociateAddress"
             of_change = action, change["allocationId"], change["instanceId"], before, Places.shown(self.shown)
-            request_id, state = change["requestId"], change["state"] or ""
-            yield trace.Changed(at, by, *of_change, request_id=request_id, state=state, described=before)
+            yield trace.Changed(at, by, *of_change, state=change["state"] or "")
 
     def _lock(self, at: float, state: str, item: JsonObject) -> Iterator[Event]:
         """`item` is what the update has returned of the pair's item."""

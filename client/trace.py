@@ -1,5 +1,4 @@
-"""What happened to a pair: events, in their order, and what they say about an execution. They come from the simulation,
-the fault matrix, or the history of a real execution. A source may not see everything. Pure."""
+"""What happened to a pair: events, in their order, and what they say about an execution. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,21 +43,6 @@ class Seen(Event):
 
 
 @dataclass(frozen=True)
-class Serving(Event):
-    """Whether a server passes its checks as staging and as production from now on, and its release; None is unknown."""
-
-    instance_id: str
-    staging: bool | None
-    production: bool | None
-    release: str | None = None
-
-
-@dataclass(frozen=True)
-class Disturbed(Event):
-    """A call of ours to AWS fails, or its answer is lost, late or stale."""
-
-
-@dataclass(frozen=True)
 class Step(Event):
     """Done by this execution (its ARN). For `Changed`, None is someone else."""
 
@@ -78,13 +62,6 @@ class Passed(Entered):
 
 
 @dataclass(frozen=True)
-class Failed(Entered):
-    """The state has failed, after all its tries."""
-
-    error: str
-
-
-@dataclass(frozen=True)
 class Locked(Step):
     """From now on, this execution holds the pair's lock."""
 
@@ -99,32 +76,21 @@ class Unlocked(Step):
 
 @dataclass(frozen=True)
 class Changed(Step):
-    """A call to EC2 that changes an address, or would; `before` equals `after` if it changed nothing. Of someone else,
-    all that changes `Places` counts, such as TerminateInstances. `instance_id` is where the address goes, or a network
-    interface. `displaced` has other addresses (allocation ids) that it took off a server. The function of `state` made
-    the call, and `described` is what EC2 showed it last before, None if it did not describe the addresses. Without
-    `before` and `after`, none of that is known."""
+    """A call to EC2 by the function of `state` that changes an address, or would: `before` equals `after` if it changed
+    nothing; both are None if that is not known. `instance_id` is where the address goes, or a network interface."""
 
     action: str
     allocation_id: str | None
     instance_id: str | None
     before: Places | None = None
     after: Places | None = None
-    displaced: tuple[str, ...] = ()
-    request_id: str | None = None
     state: str = ""
-    described: Places | None = None
 
 
 @dataclass(frozen=True)
 class CommandBegan(Step):
     step: str
     instance_id: str | None
-
-
-@dataclass(frozen=True)
-class CommandEnded(CommandBegan):
-    pass
 
 
 @dataclass(frozen=True)
@@ -135,13 +101,16 @@ class Ended(Step):
     outcome: str
     output: Json | None = None
     cause: str | None = None
-    places: Places | None = None
+
+    @property
+    def is_interruption(self) -> bool:
+        return self.status in ("ABORTED", "TIMED_OUT") or self.outcome.startswith("States.")
 
 
 @dataclass
 class Execution:
     """What the events so far say of an execution. `entered` and `passed` number its states, `passed` since its plan.
-    Its outcome counts from the moment of the number `first`, and since `described_at`."""
+    Its outcome counts from the moment of the number `first`."""
 
     arn: str
     plan: Json = field(default_factory=dict)
@@ -151,7 +120,6 @@ class Execution:
     changes: list[Changed] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     first: int = 0
-    described_at: float = 0.0
     ended_at: float | None = None
     record: Record | None = None
 
@@ -162,17 +130,15 @@ class Execution:
     def moves(self, production: str, staging: str) -> dict[str, list[tuple[str, str | None]]]:
         """What each state may put where. The states that move staging also put production back that they displaced."""
         live, idle, beside = (self.server(place) for place in ("live", "idle", "stagingTo"))
+        to_idle: list[tuple[str, str | None]] = [(staging, idle), (production, live)]
         if idle is None or self.plan.get("dryRun"):
             return {}
-        moves: dict[str, list[tuple[str, str | None]]] = {
-            "RepairStaging": [(staging, idle), (production, live)],
-            "DisassociateStaging": [(staging, None)],
-            MOVE: [(production, idle)],
-            "ReassociateStaging": [(staging, beside), (production, idle)],
-            "RestoreProduction": [(production, live)],
-            "RestoreStaging": [(staging, idle), (production, live)],
-        }
-        return moves if self.plan["decision"] == "CUT_OVER" else {"RepairStaging": moves["RepairStaging"]}
+        if self.plan["decision"] != "CUT_OVER":
+            return {"RepairStaging": to_idle}
+        changes = {"DisassociateStaging": [(staging, None)], MOVE: [(production, idle)],
+                   "ReassociateStaging": [(staging, beside), (production, idle)],
+                   "RestoreProduction": [(production, live)]}  # fmt: skip
+        return {"RepairStaging": to_idle, "RestoreStaging": to_idle, **changes}
 
     def missing(self, state: str) -> list[str]:
         """The states that have to pass before a state changes something, and have not. Checks before a deployment or

@@ -22,6 +22,7 @@ PROMISES = {WHOLE: "The history contradicts neither itself, nor DescribeExecutio
 UNSEEN = {
     "described-before-each-change": "a history does not show what a function described before its call",
     "nobody-is-displaced": "a history does not show other addresses",
+    "rollbacks-go-to-good-servers": "a history does not show what happened before",
     "everything-settles": "a history does not show what happened later",
 }
 NOTHING = "nothing happened that this is about"

@@ -6,7 +6,7 @@ gap in the item of the lock, where ReleaseLock reads it."""
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,8 @@ from health.verdict import Finding, judge
 LONGEST_SECONDS = 10.0
 INTERVAL_SECONDS, SAVE_INTERVAL_SECONDS = 0.05, 1.0
 MAX_IN_FLIGHT = 40  # requests that wait for their response; no more are sent meanwhile
+
+Result = tuple[Finding, float, datetime]  # of a request; and when it ended, in monotonic time and by the calendar
 
 logger = Logger()
 dynamodb = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeout=2, retries={"mode": "standard"}))
@@ -66,76 +68,34 @@ def handler(event: Json, _context: object, *, client: Any = dynamodb, seconds: f
     return gap
 
 
-class GapRecord:
-    """The results of all requests, from several threads, in monotonic time. `news`: the new server has answered."""
-
-    def __init__(self, *, began: float, new_server: Answered) -> None:
-        self._good_at, self._new_server = [began], new_server
-        self._former_release: str | None = None
-        self._requests = 0
-        self._new_server_at: datetime | None = None
-        self._lock = threading.Lock()
-        self.news = threading.Event()
-
-    def add(self, finding: Finding, ended: float, at: datetime) -> None:
-        """`at` is when the request ended, by the calendar."""
-        with self._lock:
-            self._requests += 1
-            if finding.is_good:
-                self._former_release = self._former_release or finding.answered.release
-                self._good_at.append(ended)
-            if self._new_server_at is None and self._is_new(finding.answered):
-                self._new_server_at = at
-                self.news.set()
-
-    def _is_new(self, answered: Answered) -> bool:
-        identity, release = self._new_server.identity, self._new_server.release
-        if identity is not None:  # it belongs to one server, but both servers may have the same release
-            return answered.identity == identity
-        return release == answered.release and release is not None and self._former_release not in (None, release)
-
-    def until(self, now: float) -> Json:
-        """What was measured so far. `longestMs` is the longest time without a good answer, also before the first and
-        since the last. `newServerAt` is when the new server's first answer was complete; None if none is known."""
-        with self._lock:
-            at, began, good = self._new_server_at, self._good_at[0], len(self._good_at) - 1
-            good_answers = pairwise(accumulate([*self._good_at, now], max))  # they may come in any order
-            return {
-                "requests": self._requests,
-                "failed": self._requests - good,
-                "longestMs": round(max(after - before for before, after in good_answers) * 1000),
-                "newServerAt": at and at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                "seconds": round(now - began, 1),
-            }
-
-
 def measured(check: Check, new_server: Answered, save: Callable[[Json], bool], *, seconds: float) -> Json:
     """Sends requests until `save` returns False, or for so many seconds; returns the gap that was saved last. It saves
     once a second, and as soon as the new server has answered."""
-    began = time.monotonic()
-    record, stop = GapRecord(began=began, new_server=new_server), Stop()
-    sending = threading.Thread(target=_send_requests, args=(check, record, stop), name="gap", daemon=True)
+    began = saved_at = time.monotonic()
+    results, stop, known = list[Result](), Stop(), None
+    sending = threading.Thread(target=_send_requests, args=(check, results, stop), name="gap", daemon=True)
     sending.start()
     try:
         while True:
-            record.news.wait(max(min(SAVE_INTERVAL_SECONDS, began + seconds - time.monotonic()), 0))
-            record.news.clear()
+            stop.wait(max(min(INTERVAL_SECONDS, began + seconds - time.monotonic()), 0))
             now = time.monotonic()
-            gap = record.until(now)
-            if not save(gap) or now - began >= seconds:
-                return gap
+            gap, is_over = gap_of([*results], new_server, began=began, now=now), now - began >= seconds
+            if is_over or now - saved_at >= SAVE_INTERVAL_SECONDS or gap["newServerAt"] != known:
+                saved_at, known = now, gap["newServerAt"]
+                if not save(gap) or is_over:
+                    return gap
     finally:
         stop.set()
         sending.join()
 
 
-def _send_requests(check: Check, record: GapRecord, stop: Stop) -> None:
+def _send_requests(check: Check, results: list[Result], stop: Stop) -> None:
     probe = prober([check])
     free = threading.BoundedSemaphore(MAX_IN_FLIGHT)
 
     def send() -> None:
         try:
-            record.add(judge(check, probe(check, stop), 0), time.monotonic(), datetime.now(UTC))
+            results.append((judge(check, probe(check, stop), 0), time.monotonic(), datetime.now(UTC)))
         except ProbeStopped:
             return  # its result is unknown
         finally:
@@ -147,3 +107,29 @@ def _send_requests(check: Check, record: GapRecord, stop: Stop) -> None:
             if free.acquire(blocking=False):
                 threads.submit(send)
             due += INTERVAL_SECONDS
+
+
+def gap_of(results: Sequence[Result], new_server: Answered, *, began: float, now: float) -> Json:
+    """What was measured until `now`. `longestMs` is the longest time without a good answer, also before the first and
+    since the last. `newServerAt` is when the new server's first answer was complete; None if none is known."""
+    good_at = [ended for finding, ended, _ in results if finding.is_good]
+    good_answers = pairwise(accumulate([began, *good_at, now], max))  # they may come in any order
+    former_release, new_server_at = None, None
+    for finding, _, at in results:
+        former_release = former_release or (finding.answered.release if finding.is_good else None)
+        if new_server_at is None and _is_new(finding.answered, new_server, former_release):
+            new_server_at = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "requests": len(results),
+        "failed": len(results) - len(good_at),
+        "longestMs": round(max(after - before for before, after in good_answers) * 1000),
+        "newServerAt": new_server_at,
+        "seconds": round(now - began, 1),
+    }
+
+
+def _is_new(answered: Answered, new_server: Answered, former_release: str | None) -> bool:
+    identity, release = new_server.identity, new_server.release
+    if identity is not None:  # it belongs to one server, but both servers may have the same release
+        return answered.identity == identity
+    return release == answered.release and release is not None and former_release not in (None, release)

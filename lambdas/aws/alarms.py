@@ -18,9 +18,8 @@ logger = Logger(child=True)
 
 @dataclass(frozen=True)
 class AlarmStates:
-    """Which of the alarms are in ALARM, by name, with a printable text: since when (ISO 8601), and CloudWatch's reason;
-    for which names there is no alarm, and which have INSUFFICIENT_DATA. If the states could not be read, all are empty,
-    and `unreadable` says why."""
+    """Which of the alarms are in ALARM (by name, in words), for which names there is no alarm, and which have
+    INSUFFICIENT_DATA. If the states could not be read, all are empty, and `unreadable` says why."""
 
     in_alarm: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -29,8 +28,8 @@ class AlarmStates:
 
 
 def alarms_in_alarm(client: Any, names: Sequence[str]) -> AlarmStates:
-    """The current states of the metric and composite alarms with these names, at most 100.
-    CloudWatch omits unknown names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
+    """The current states of the metric and composite alarms with these names, at most 100. CloudWatch omits unknown
+    names, and composite alarms unless asked (API Reference, DescribeAlarms, AlarmTypes)."""
     both = {"AlarmNames": names, "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]}
     try:
         pages = client.get_paginator("describe_alarms").paginate(**both, PaginationConfig={"PageSize": 100})
@@ -55,10 +54,11 @@ def refuse_alarms(names: Sequence[str]) -> list[str]:
         raise PreflightFailed(
             f"CloudWatch has no alarm named {named(states.missing)}. Correct alarms in cdk.json and deploy."
         )
-    for alarm in states.in_alarm.values():
+    if first := next(iter(states.in_alarm.values()), None):
         raise PreflightFailed(
-            f"{capitalized(alarm)}. A cutover does not begin while one of the pair's alarms is in ALARM. Fix what the "
-            f'alarm reports. If the live release raised it, roll back, or start again with "emergency": true.'
+            f"{capitalized(first)}. A cutover does not begin while one of the pair's alarms is in ALARM. "
+            f"Fix what the alarm reports. If the live release raised it, roll back, or start again "
+            f'with "emergency": true.'
         )
     do = "Check that their metrics get data, or remove them from alarms in cdk.json and deploy."
     without_data = named(states.without_data)
@@ -75,10 +75,14 @@ def watch(
         began = clock() - begin
         last = began >= seconds
         last_reads += last
-        wrong, unreadable = _wrong(read())
-        if wrong or (unreadable and last_reads == LAST_READS):
-            return wrong or (None if tolerant else unreadable)
-        if unreadable:
+        states = read()
+        if states.in_alarm:
+            first, *others = states.in_alarm.values()
+            return f"{first}{f' (and {len(others)} more)' if others else ''}"
+        missing = f"no metric or composite alarm is named {named(states.missing)}" if states.missing else ""
+        if unreadable := states.unreadable or missing:
+            if last_reads == LAST_READS:
+                return None if tolerant else f"its alarms cannot be read: {unreadable}"
             logger.warning("alarms not read, will try again", extra={"reason": unreadable})
         next_read = min(began + READS_APART_SECONDS, seconds) - (clock() - begin)
         if (last and not unreadable) or wait(LAST_READS_APART_SECONDS if last else max(next_read, 0)):
@@ -91,18 +95,9 @@ def named(names: Sequence[str]) -> str:
     return f"{shown} (and {len(names) - SHOWN_ALARMS} more)" if len(names) > SHOWN_ALARMS else shown
 
 
-def _wrong(states: AlarmStates) -> tuple[str | None, str | None]:
-    """What is wrong with the alarms, and why they cannot be read; None for each that does not apply."""
-    if states.in_alarm:
-        first, *others = states.in_alarm.values()
-        return f"{first}{f' (and {len(others)} more)' if others else ''}", None
-    missing = f"no metric or composite alarm is named {named(states.missing)}" if states.missing else ""
-    unreadable = states.unreadable or missing
-    return None, f"its alarms cannot be read: {unreadable}" if unreadable else None
-
-
 def _in_words(shown: Mapping[str, Any]) -> str:
-    changed = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
-    since = changed.isoformat(timespec="seconds") if changed else "an unknown time"
+    """An alarm in the state ALARM: its name, since when (ISO 8601), and CloudWatch's reason. All is printable ASCII."""
+    since = shown.get("StateTransitionedTimestamp") or shown.get("StateUpdatedTimestamp")
+    when = since.isoformat(timespec="seconds") if since else "an unknown time"
     reason = printable(shown.get("StateReason") or "no reason given", REASON_CHARACTERS)
-    return f'the alarm "{printable(shown["AlarmName"], NAME_CHARACTERS)}" has been in ALARM since {since}: {reason}'
+    return f'the alarm "{printable(shown["AlarmName"], NAME_CHARACTERS)}" has been in ALARM since {when}: {reason}'

@@ -14,8 +14,7 @@ from constructs import Construct
 
 from stacks.configuration.names import Names
 from stacks.functions.functions import Functions
-from stacks.monitoring.dashboard import dashboard
-from stacks.monitoring.metrics import EVERY_5_MINUTES, Metrics
+from stacks.monitoring.dashboard import EVERY_5_MINUTES, Metrics, dashboard
 from stacks.workflow.notifications import DETAIL_TYPE
 from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
 from stacks.workflow.state_machine import executions_of

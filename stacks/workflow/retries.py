@@ -15,11 +15,8 @@ LAMBDA_FAILURES = [
 ]  # fmt: skip
 UNAVAILABLE = ["CommandUnavailable", "EC2Unavailable", "RecordUnavailable"]
 TRANSIENT = [*UNAVAILABLE, *(failure for failure in LAMBDA_FAILURES if failure != TOO_MANY)]
-# A function that was not called for weeks is inactive: its first call fails, and makes Lambda prepare it again, which
-# took 40 to 106 s where it was observed; in a VPC, whose network interfaces are created again, minutes. Step Functions
-# puts "Lambda." before the names of Lambda's errors. AWS does not document the capitals: its API and its SDK for Java 2
-# differ, so both are here (not verified on AWS).
-# Source: Lambda Developer Guide, "Lambda function states"; Lambda API Reference, errors of "Invoke".
+# Of an inactive function (`inactive-function` in docs/aws-facts.md). Step Functions puts "Lambda." before the names of
+# Lambda's errors. AWS's API and its SDK for Java 2 differ in capitals, so both are here (not verified on AWS).
 INACTIVE = [
     "Lambda.CodeArtifactUserPendingException", "Lambda.CodeArtifactUserDeletedException",
     "Lambda.ResourceNotReadyException", "Lambda.ResourceConflictException",
@@ -51,25 +48,21 @@ def _tries(errors: list[str], most: int, longest: int, jitter: sfn.JitterType = 
     return {"errors": errors, "max_attempts": most, "jitter_strategy": jitter, **pauses}
 
 
-# An inactive function: 10 more tries within 3 minutes. After the first change, only the rollback calls such functions.
+# How long the tries take together is in docs/architecture.md. No inactive function is called amid the changes.
 _PREPARED = _tries(INACTIVE, 10, 30, sfn.JitterType.NONE)
-# Before the changes: up to 4 more tries within about 10 s, because giving up costs nothing here. While throttled, up to
-# 400 more, up to 5 s apart: some 17 minutes. These pauses leave EC2's limit to executions amid their changes.
+# Giving up costs nothing here. The longer pauses leave EC2's limit to executions amid their changes.
 _THROTTLED_BEFORE, _TRANSIENT_BEFORE = _tries(THROTTLED, THROTTLED_TRIES, 5), _tries(TRANSIENT, 4, 5)
 BEFORE_CHANGES = [_THROTTLED_BEFORE, _PREPARED, _TRANSIENT_BEFORE]
-# A function in a VPC, before the changes: up to 40 more tries, up to 30 s apart; some 9 minutes, at most 18.
 IN_VPC = [_THROTTLED_BEFORE, _tries(INACTIVE, 40, 30), _TRANSIENT_BEFORE]
-# For a change: up to 4 more tries within about 10 s. It can give up, because the rollback is always possible. While
-# throttled, up to 400 more, up to 2 s apart: some 7 minutes. A rollback takes as many calls as going on.
+# A change can give up, because the rollback is always possible; it takes as many throttled calls as going on.
 CHANGE = [_tries(THROTTLED, THROTTLED_TRIES, 2), _tries(TRANSIENT, 4, 5)]
-# For the rollback: up to 10 more tries within about 3 minutes, even if EC2 refuses. Then a person must act. While
-# throttled, as `CHANGE`.
+# In the rollback, and the repair, also what EC2 refuses is tried again. Then a person must act.
 ROLLBACK = [_tries(THROTTLED, THROTTLED_TRIES, 2), _PREPARED, _tries(["EC2Refused", *TRANSIENT], 10, 30)]
 # For a call to DynamoDB, SNS or Step Functions: every error is tried again, except a failed condition.
 SERVICE: Retries = [{"errors": [CONDITION_FAILED], "max_attempts": 0}, _tries(["States.ALL"], 4, 5)]
 # For a call to DynamoDB that then waits for an answer, which may be an error, too: only DynamoDB's own are tried again.
 WRITE = [_tries(DYNAMODB_FAILURES, 4, 5)]
-# For an execution that Step Functions does not know yet: 5 more tries within 25 s.
+# For an execution that Step Functions does not know yet.
 UNKNOWN_EXECUTION = [_tries([NO_EXECUTION], 5, 10, sfn.JitterType.NONE), *SERVICE]
 
 

@@ -30,5 +30,6 @@ def broken_by(aws: LocalAws, arn: str) -> list[str]:
     """The guarantees that an execution has broken, and what was seen of that."""
     session: Any = SimpleNamespace(client=lambda service, **_: aws.client(service), region_name=REGION)
     evidence, _ = verified(Account(session), arn)
-    found = [each for each in evidence["guarantees"] if each["result"] == "broken" and each["guarantee"] not in SHORTER]
-    return [f"{arn} {evidence['outcome']}: {each['guarantee']}: {each['seen']}" for each in found]
+    broken = (each for each in evidence["guarantees"] if each["result"] == "broken")
+    texts = {each["guarantee"]: each["seen"] for each in broken if each["guarantee"] not in SHORTER}
+    return [f"{arn} {evidence['outcome']}: {guarantee}: {seen}" for guarantee, seen in texts.items()]

@@ -33,6 +33,7 @@ FAILED = {
     "sns": ("InternalError", 500), "events": ("InternalException", 500), "ssm": ("InternalServerError", 500),
 }  # fmt: skip
 DENIED = {"ec2": ("UnauthorizedOperation", 403), "cloudformation": ("AccessDenied", 403)}
+FAILED_ENTRY = AwsError("FailedEntry", "PutEvents has failed for one or more entries.")
 INACTIVE = AwsError("ResourceNotReadyException", "The function is inactive.", 502)
 
 
@@ -189,6 +190,11 @@ KINDS = {
     "refused": Kind(
         "Permissions may be changed, or be denied by an organization, at any time.",
         _request, _refused("refused", _denial),
+    ),
+    "entry failed": Kind(
+        "If an entry of PutEvents fails, its state fails (Step Functions Developer Guide, 'EventBridge events').",
+        lambda call: call.caller == "workflow" and call.action == "PutEvents",
+        _refused("entry failed", lambda _: FAILED_ENTRY),
     ),
     "stale": Kind(
         "EC2 is eventually consistent: a description may be some 10 s old (EC2 API, 'Eventual consistency').",

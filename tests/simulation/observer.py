@@ -5,25 +5,19 @@ The first guarantee that breaks ends the run."""
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from client.guarantees import Broken, Guarantees
-from client.trace import (
-    Changed,
-    CommandBegan,
-    CommandEnded,
-    Disturbed,
-    Ended,
-    Entered,
-    Event,
-    Failed,
-    Locked,
-    Passed,
-    Places,
-    Seen,
-    Serving,
-    Unlocked,
-)  # fmt: skip
+from client.guarantees import Broken
+from client.trace import CommandBegan, Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
 from local.systems_manager_agents import Command
+from tests.guarantees_seen_whole import (
+    CommandEnded,
+    Disturbed,
+    EndedAt,
+    Failed,
+    GuaranteesSeenWhole,
+    Serving,
+    WatchedChange,
+)
 from tests.simulation.executions import RUNNING, Execution, Executions
 from tests.simulation.fates import Call
 from tests.simulation.scheduler import Scheduler
@@ -55,7 +49,7 @@ class Observer:
     def __init__(self, run: Run) -> None:
         self._scheduler, self._world, self._executions = run.scheduler, run.world, run.executions
         (self._pair,) = self._world.pairs.values()
-        self.guarantees = Guarantees(self._pair, sees_faults=True)
+        self.guarantees = GuaranteesSeenWhole(self._pair)
         self.broken: list[Broken] = []
         self._arns: dict[str, str] = {}
         self._described: dict[str, Places] = {}
@@ -133,7 +127,7 @@ class Observer:
             return
         self.step()
         of_end = execution.status, execution.outcome, execution.output, execution.cause, self._world.ec2.places()
-        self._happens(Ended(self._now, execution.arn, *of_end))
+        self._happens(EndedAt(self._now, execution.arn, *of_end))
 
     def _recorded(self, execution: Execution, what: str, state: str, more: Any) -> None:
         self.step()
@@ -171,7 +165,7 @@ class Observer:
         given, places = call.parameters, self._world.ec2.places()
         to = given.get("InstanceId") or given.get("NetworkInterfaceId")
         known |= {"before": places, "after": places}
-        self._happens(Changed(self._now, execution, call.action, given.get("AllocationId"), to, **known))
+        self._happens(WatchedChange(self._now, execution, call.action, given.get("AllocationId"), to, **known))
 
     def _serve(self, instance_id: str) -> None:
         """What a server answers, if that is not what it answered before."""
@@ -228,6 +222,6 @@ def _holder(item: Mapping[str, Any] | None) -> str | None:
     return holder
 
 
-def _changed(change: Change, execution: str | None, **known: Any) -> Changed:
-    where = change.action, change.allocation_id, change.instance_id, change.before, change.after, change.displaced
-    return Changed(change.at, execution, *where, change.request_id, **known)
+def _changed(change: Change, execution: str | None, **known: Any) -> WatchedChange:
+    where = change.action, change.allocation_id, change.instance_id, change.before, change.after
+    return WatchedChange(change.at, execution, *where, displaced=change.displaced, **known)

@@ -9,6 +9,7 @@ from tests.simulation.observer import GuaranteeBroken
 from tests.simulation.play import play
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import START
+from tests.simulation.settling import NotSettled
 from tests.simulation.simulation import Simulation
 
 MISTAKE = "mistake-of-the-simulation"
@@ -61,9 +62,10 @@ def run(schedule: Schedule) -> Finished:
         play(schedule, watch=watch)
     except GuaranteeBroken as broken:
         failure = Failure(broken.broken.guarantee, broken.broken.text)
-    except Exception as error:  # every seed is reported, also if the simulation has a mistake
-        guarantee = getattr(error, "guarantee", None)
-        failure = Failure(guarantee, str(error)) if guarantee else Failure(MISTAKE, traceback.format_exc())
+    except NotSettled as not_settled:
+        failure = Failure(not_settled.guarantee, str(not_settled))
+    except Exception:  # every seed is reported, also if the simulation has a mistake
+        failure = Failure(MISTAKE, traceback.format_exc())
     if not runs:
         return Finished(schedule.seed, notes, "not begun", dict(schedule.deviations), 0, [], failure)
     (simulation,) = runs

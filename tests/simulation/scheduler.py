@@ -142,7 +142,8 @@ class _Answer:
 
 
 class Scheduler:
-    """`now` is in seconds since the epoch. `notes`, if it is a list, gets what happens, for a story."""
+    """`now` is in seconds since the epoch. `notes`, if it is a list, gets what happens, for a story. `before_call` may
+    let the task wait that is about to call."""
 
     def __init__(self, schedule: Schedule, *, now: float = START) -> None:
         self.schedule, self.now = schedule, now
@@ -153,6 +154,7 @@ class Scheduler:
         self._due: list[tuple[float, int, Task | Timed, int, bool]] = []
         self.crash: BaseException | None = None  # a broken guarantee, or a mistake of the simulation: it ends the run
         self.after_step: Callable[[], None] = lambda: None
+        self.before_call: Callable[[Call], None] = lambda _: None
         self._order = 0
         self._groups: list[Group] = []
 
@@ -223,6 +225,7 @@ class Scheduler:
         task = self.current
         if task.dead:
             raise GreenletExit
+        self.before_call(call)
         fate = self.schedule.fate(call)
         self.calls += 1
         if self.notes is not None:

@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from client.guarantees import ASKS
 from client.trace import Places
 from domain.lock import LAST_CALL_SECONDS
 from domain.record import Record
 from local.systems_manager_runs import Result
+from tests.guarantees_seen_whole import ASKS
 from tests.simulation.executions import ABORTED, RUNNING, SUCCEEDED, TIMED_OUT, Execution
 from tests.simulation.scenario import BAKE_SECONDS, COMMAND_SECONDS, NAMES, PAIR, PRODUCTION, STAGING, Scenario
 from tests.simulation.simulation import Simulation

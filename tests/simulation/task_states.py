@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tests.simulation.fates import Call, Fate
+from tests.simulation.fates import FAILED_ENTRY, Call, Fate
 from tests.simulation.functions import FunctionFailed, Functions
 from tests.simulation.interpreter import TaskCall, TaskFailed, iso_8601
 from tests.simulation.scheduler import NoAnswer, Scheduler, Task
@@ -107,7 +107,8 @@ class WorkflowCalls:
         try:
             result = self._scheduler.call(request, self._answer)
         except AwsError as error:
-            name = error.code if error.code.endswith("Exception") else f"{error.code}Exception"
+            is_whole = error.code.endswith("Exception") or error is FAILED_ENTRY
+            name = error.code if is_whole else f"{error.code}Exception"
             raise TaskFailed(f"{prefix}.{name}", error.message) from error
         except NoAnswer as nothing:
             is_late = not nothing.closed and patience == call.timeout_seconds

@@ -17,7 +17,7 @@ from client.account import STACK
 from domain.release_commands import Document, document
 from stacks.configuration.names import DEFAULT_NAME, LONGEST, STACK_NAME, Names
 from stacks.configuration.settings import configured
-from stacks.monitoring.metrics import Metrics
+from stacks.monitoring.dashboard import Metrics
 from stacks.monitoring.monitoring import alarm_names
 from stacks.workflow import cutover, repair
 from stacks.workflow.notifications import subject_of

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.pair import Json
 from health.check import Answered
 from health.result import Probe
 from health.verdict import judge
-from measure_gap import GapRecord
+from measure_gap import gap_of
 from tests.unit.checks import BAD, answer, production
 
 CHECK = production(identity_header="X-Server", release_header="X-Release")
@@ -18,16 +19,14 @@ FORMER = answer(X_Server="kai", X_Release="1")
 NEW = answer(X_Server="tao", X_Release="2")
 
 
-def recorded(*probes: tuple[float, Probe], new_server: Answered = TAO_2) -> GapRecord:
-    """A record that began at 100 s; each request ended so many seconds later."""
-    record = GapRecord(began=100, new_server=new_server)
-    for seconds, probe in probes:
-        record.add(judge(CHECK, probe, 0), 100 + seconds, BEGAN + timedelta(seconds=seconds))
-    return record
+def gap(*probes: tuple[float, Probe], until: float, new_server: Answered = TAO_2) -> Json:
+    """What was measured from 100 s on; each request ended so many seconds later."""
+    results = [(judge(CHECK, probe, 0), 100 + seconds, BEGAN + timedelta(seconds=seconds)) for seconds, probe in probes]
+    return gap_of(results, new_server, began=100, now=100 + until)
 
 
 def test_an_outcome_reports_requests_failures_and_when_the_new_server_answered_first() -> None:
-    assert recorded((0.1, FORMER), (0.25, BAD), (0.4, NEW), (0.5, NEW)).until(100.7) == {
+    assert gap((0.1, FORMER), (0.25, BAD), (0.4, NEW), (0.5, NEW), until=0.7) == {
         "requests": 4, "failed": 1, "longestMs": 300, "newServerAt": "2026-01-01T00:00:00.400Z", "seconds": 0.7,
     }  # fmt: skip
 
@@ -47,7 +46,7 @@ def test_an_outcome_reports_requests_failures_and_when_the_new_server_answered_f
 def test_the_longest_time_between_good_answers_is_found(
     probes: list[tuple[float, Probe]], until: float, longest_ms: int
 ) -> None:
-    assert recorded(*probes).until(100 + until)["longestMs"] == longest_ms
+    assert gap(*probes, until=until)["longestMs"] == longest_ms
 
 
 @pytest.mark.parametrize(
@@ -60,15 +59,5 @@ def test_the_longest_time_between_good_answers_is_found(
     ids=["its identity", "also of an error", "not its release", "its release", "the same release", "nothing"],
 )  # fmt: skip
 def test_the_new_server_is_recognized_by_its_headers(new_server: Answered, probes: list[Probe], at: int | None) -> None:
-    record = recorded(*((number, probe) for number, probe in enumerate(probes)), new_server=new_server)
-    assert record.until(109)["newServerAt"] == (at and f"2026-01-01T00:00:0{at}.000Z")
-
-
-def test_the_first_answer_of_the_new_server_is_reported_once() -> None:
-    record = recorded((0.1, FORMER))
-    assert not record.news.is_set()
-    record.add(judge(CHECK, NEW, 0), 100.2, BEGAN)
-    assert record.news.is_set()
-    record.news.clear()
-    record.add(judge(CHECK, NEW, 0), 100.3, BEGAN)
-    assert not record.news.is_set()
+    measured = gap(*enumerate(probes), until=9, new_server=new_server)
+    assert measured["newServerAt"] == (at and f"2026-01-01T00:00:0{at}.000Z")

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from client.guarantees import GUARANTEES, Guarantees
-from client.trace import CommandBegan, CommandEnded, Disturbed, Ended, Entered, Locked, Places, Seen, Serving, Unlocked
+from client.guarantees import GUARANTEES
+from client.trace import CommandBegan, Ended, Entered, Locked, Places, Seen, Unlocked
 from domain.lock import Lock
 from domain.record import Record, RollbackTo
+from tests.guarantees_seen_whole import CommandEnded, Disturbed, GuaranteesSeenWhole, Serving
 from tests.unit.traces import (
     CHECKS,
     CUT_OVER,
@@ -242,13 +243,13 @@ def test_each_guarantee_is_broken_by_a_trace() -> None:
 
 
 def test_an_event_is_judged_at_once() -> None:
-    guarantees = Guarantees(PAIR)
+    guarantees = GuaranteesSeenWhole(PAIR, sees_faults=False)
     (_, lost) = (guarantees.observe(Seen(at, places)) for at, places in ((1.0, SOUND), (2.0, Places(None, B))))
     assert [(each.guarantee, each.at) for each in lost] == [("production-stays-on-a-server", 2.0)]
 
 
 def test_what_was_not_seen_is_not_judged() -> None:
-    guarantees = Guarantees(PAIR)
+    guarantees = GuaranteesSeenWhole(PAIR, sees_faults=False)
     assert guarantees.known == set()
     guarantees.observe(Ended(1.0, ONE, "ABORTED", "ABORTED"))
     assert guarantees.known == set()
@@ -268,7 +269,7 @@ def test_what_was_not_seen_is_not_judged() -> None:
     ],
 )  # fmt: skip
 def test_everything_settles(trace: Trace, places: Places, holder: str | None, kept: bool) -> None:
-    guarantees = Guarantees(PAIR)
+    guarantees = GuaranteesSeenWhole(PAIR, sees_faults=False)
     for event in trace.events:
         guarantees.observe(event)
     broken = guarantees.settled(trace.at, places, holder)
@@ -280,7 +281,7 @@ def test_a_rollback_fails_only_if_something_prevents_it(prevented: bool) -> None
     trace = cutover().swaps().moves("RestoreProduction", PRODUCTION, A)
     trace = trace.add(Disturbed) if prevented else trace
     trace.releases("RollbackFailed", cause=COMMANDS.format(STAGING).replace("i-a", B))
-    guarantees = Guarantees(PAIR, sees_faults=True)
+    guarantees = GuaranteesSeenWhole(PAIR)
     broken = [each.guarantee for event in trace.events for each in guarantees.observe(event)]
     assert broken == ([] if prevented else ["sound-after-a-failure"])
 

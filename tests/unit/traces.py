@@ -4,10 +4,10 @@ adds another event, or gives an execution another plan."""
 from dataclasses import dataclass, field
 from typing import Any
 
-from client.guarantees import Guarantees
-from client.trace import Changed, Ended, Entered, Event, Locked, Passed, Places, Unlocked
+from client.trace import Entered, Event, Locked, Passed, Places, Unlocked
 from domain.pair import Pair
 from domain.record import Record, RollbackTo
+from tests.guarantees_seen_whole import EndedAt, GuaranteesSeenWhole, WatchedChange
 
 A, B, STRANGER = "i-a", "i-b", "i-stranger"
 PRODUCTION, STAGING, THIRD = "eipalloc-production", "eipalloc-staging", "eipalloc-third"
@@ -78,11 +78,11 @@ class Trace:
         action = "AssociateAddress" if to else "DisassociateAddress"
         known: dict[str, Any] = {"before": before, "after": self.places, "described": before, "state": state}
         self.add(Entered, self.execution, state)
-        self.add(Changed, self.execution, action, allocation_id, to, **{**known, **keys})
+        self.add(WatchedChange, self.execution, action, allocation_id, to, **{**known, **keys})
         return self.add(Passed, self.execution, state)
 
     def someone_moves(self, allocation_id: str | None, places: Places) -> "Trace":
-        self.add(Changed, None, "AssociateAddress", allocation_id, None, self.places, places)
+        self.add(WatchedChange, None, "AssociateAddress", allocation_id, None, self.places, places)
         self.places = places
         return self
 
@@ -103,11 +103,11 @@ class Trace:
         succeeded = outcome.isupper() and status is None
         known = {"output": addresses(self.places)} if succeeded else {}
         what = status or ("SUCCEEDED" if succeeded else "FAILED")
-        return self.add(Ended, self.execution, what, outcome, **{**known, **keys})
+        return self.add(EndedAt, self.execution, what, outcome, **{**known, **keys})
 
     def broken(self) -> list[str]:
         """The names of the guarantees that it breaks, each once."""
-        guarantees = Guarantees(PAIR)
+        guarantees = GuaranteesSeenWhole(PAIR, sees_faults=False)
         return sorted({each.guarantee for event in self.events for each in guarantees.observe(event)})
 
 

@@ -24,11 +24,12 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 
 from aws.calls import ONCE, aws_client
-from client.trace import Changed, Disturbed, Entered, Event, Locked, Passed, Places, Seen, Unlocked
+from client.trace import Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind
+from tests.guarantees_seen_whole import Disturbed, WatchedChange
 from tests.workflow.engine import AROUND_HANDLERS, REGION, FunctionEnded, scaled_time, service_client
 
 CLIENTS = ("describe_addresses", "describe_restored", "check_servers", "disassociate_address", "associate_address")
@@ -204,7 +205,7 @@ class EC2Calls:
         parted = [each for each in before if "AssociationId" in before[each] and "AssociationId" not in after[each]]
         more = {"displaced": tuple(each for each in parted if each != allocation_id), **_who(by)}
         places = self._places(before), self._places(after)
-        self.tell(Changed, THIS if by else None, action, allocation_id, to, *places, **more)
+        self.tell(WatchedChange, THIS if by else None, action, allocation_id, to, *places, **more)
 
     def _strike(self, fault: Fault, parameters: dict[str, Any]) -> None:
         before = _described()

@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from client.trace import Serving
 from local.faults import Fault
 from local.systems_manager_agents import Command
 from local.systems_manager_runs import Result as CommandResult
+from tests.guarantees_seen_whole import Serving
 from tests.workflow import engine
 from tests.workflow.account import Account, Aws
 from tests.workflow.ec2_calls import Call, EC2Calls, watched

@@ -1,5 +1,5 @@
 """Whether an execution kept the guarantees (`broken`), whatever happened to it: what was seen of it becomes the events
-of `client.guarantees`. Beside that, only what the matrix alone can know is checked here.
+of `tests.guarantees_seen_whole`. Beside that, only what the matrix alone can know is checked here.
 
 The workflow cannot rule out three events, and the oracle allows for exactly them:
 
@@ -25,10 +25,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.guarantees import Guarantees
-from client.trace import CommandBegan, CommandEnded, Ended, Event, Places, Step
+from client.trace import CommandBegan, Event, Places, Step
 from domain.pair import Pair
 from local.faults import Fault
+from tests.guarantees_seen_whole import CommandEnded, EndedAt, GuaranteesSeenWhole
 from tests.workflow.account import PAIR, Aws, Execution
 from tests.workflow.ec2_calls import THIS, EC2Calls
 
@@ -56,7 +56,7 @@ class Run:
 
 def broken(run: Run) -> list[str]:
     """The guarantees that do not hold, in words; running the commands of a RollbackFailed is part of it."""
-    guarantees = Guarantees(Pair.from_json("web", json.loads(run.aws.pairs_file.read_text())["web"]), sees_faults=True)
+    guarantees = GuaranteesSeenWhole(Pair.from_json("web", json.loads(run.aws.pairs_file.read_text())["web"]))
     return [
         *(f"{each.guarantee}: {each.text}" for event in _events(run) for each in guarantees.observe(event)),
         *_lock(run),
@@ -77,7 +77,7 @@ def _events(run: Run) -> Iterator[Event]:
     events.sort(key=lambda event: event.at)
     places = Places(*_places(run.aws))
     output = None if _shows_the_past(run) else execution.output
-    events.append(Ended(0, THIS, execution.status, execution.outcome, output, execution.cause, places))
+    events.append(EndedAt(0, THIS, execution.status, execution.outcome, output, execution.cause, places))
     for number, event in enumerate(events):
         now = replace(event, at=number * SECONDS_APART)
         yield replace(now, execution=execution.arn) if isinstance(now, Step) and now.execution == THIS else now
