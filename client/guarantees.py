@@ -4,10 +4,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 
 from client import trace
-from client.trace import MOVE, Changed, CommandBegan, Ended, Event, Execution, Places
+from client.trace import Changed, CommandBegan, Ended, Event, Execution, Places
 from domain.lock import LAST_CALL_SECONDS
 from domain.pair import Pair
 
@@ -52,8 +51,7 @@ class Guarantees:
     def __init__(self, pair: Pair) -> None:
         self.known: set[str] = set()
         self._pair, self._addresses = pair, (pair.production, pair.staging)
-        ids = [(each, server) for server in pair.servers for each in (server.instance_id, server.network_interface_id)]
-        self._servers = {each: server for each, server in ids if each}
+        self._servers = {server.instance_id: server for server in pair.servers}
         self._executions: dict[str | None, Execution] = {}
         self._moments: list[tuple[float, Places]] = []
         self._interfered_at = -1.0  # when someone else has last changed an address
@@ -79,6 +77,7 @@ class Guarantees:
                 self._holder = arn
             case trace.Unlocked():
                 self._free(event.by)
+                execution.record = event.record if event.by is None else None
             case CommandBegan():
                 self._begin(event, execution)
             case Changed():
@@ -91,8 +90,6 @@ class Guarantees:
         self.known.add(guarantee)
         if not kept:
             self._broken.append(Broken(guarantee, self._at, text))
-
-    # Where the addresses are.
 
     def _see(self, places: Places, by: str | None = "") -> None:
         """Where both addresses are, and who moved them there: None is someone else, and empty nobody who is known."""
@@ -107,8 +104,6 @@ class Guarantees:
         moments = [places for _, places in self._moments[execution.first :]]
         staging = [claim.staging, *(places.staging for places in moments if only_production)]
         return not moments or any(each.production == claim.production and each.staging in staging for each in moments)
-
-    # States, the lock, commands.
 
     def _pass(self, event: trace.Passed, execution: Execution) -> None:
         if event.state == "DescribeAddresses":
@@ -135,8 +130,6 @@ class Guarantees:
         self._judge("changes-follow-the-plan", planned, f"{step} on {command.instance_id}, against the plan")
         execution.steps.append(step)
 
-    # Changes.
-
     def _change(self, change: Changed, execution: Execution) -> None:
         if change.before and change.after:
             self._see(change.before)
@@ -147,7 +140,8 @@ class Guarantees:
         if change.before and change.after:
             self._see(change.after, change.execution)
         if change.execution and (change.before is None or change.before != change.after):
-            execution.changes.append(change)
+            # What a stopped execution had under way is not a change of the drive that follows.
+            execution.changes += [change] if execution.ended_at is None else []
             execution.first = len(self._moments) - bool(change.after)
 
     def _judge_change(self, change: Changed, execution: Execution) -> None:
@@ -159,32 +153,27 @@ class Guarantees:
         self._judge("only-the-pair", change.allocation_id in self._addresses and (server or to is None), what)
         self._hold(execution, what)
         moves = execution.moves(*self._addresses)
-        planned = (change.allocation_id, to) in (moves.get(state, ()) if state else chain(*moves.values()))
+        planned = (change.allocation_id, to) in moves.get(state, ())
         self._judge("changes-follow-the-plan", planned, f"{what}, against the plan")
-        state = state or (MOVE if self._goes_live(change, execution) else "")
         missing = execution.missing(state) if execution.plan else ["a plan"]
         self._judge("nothing-before-the-checks", not missing, f"{what}, without {missing}")
         if change.before and change.after:
             self._judge_places(change, change.before, change.after, execution)
 
-    def _goes_live(self, change: Changed, execution: Execution) -> bool:
-        to_idle = change.instance_id == execution.server("idle") and change.state in ("", MOVE)
-        return change.allocation_id == self._pair.production and to_idle
-
     def _judge_places(self, change: Changed, before: Places, after: Places, execution: Execution) -> None:
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
-        self._judge(
-            "production-stays-on-a-server", after.production or not before.production or self._is_race(change), what
-        )
+        stays = after.production or not before.production or self._is_race(change)
+        self._judge("production-stays-on-a-server", stays, what)
         since = [(each.state, each.allocation_id) for each in execution.changes if each.at > self._interfered_at]
-        twice = before != after and (change.state, change.allocation_id) in since
+        twice = (change.state, change.allocation_id) in since if before != after else self._is_needless(change)
         self._judge("changes-follow-the-plan", not twice, f"{what}, which was done already")
+
+    def _is_needless(self, change: Changed) -> bool:
+        return "Restore" not in change.state
 
     def _is_race(self, _change: Changed) -> bool:
         """Did someone else move production between our description and our call? EC2 has no condition for that."""
         return False
-
-    # The end of an execution.
 
     def _end(self, ended: Ended, execution: Execution) -> None:
         what = f"{execution.arn} ended {ended.outcome}"
@@ -193,13 +182,16 @@ class Guarantees:
             self._judge_extent(ended, execution, what)
             if "live" in execution.plan:
                 self._judge_claims(ended, execution, what)
+            if execution.record and execution.plan:
+                recorded, true = execution.record.last_outcome, {"execution": ended.execution, "outcome": ended.outcome}
+                self._judge("the-record-is-true", recorded and recorded.items() >= true.items(), f"{what}: {recorded}")
         execution.ended_at = self._at if execution.ended_at is None else execution.ended_at
         execution.changes = []  # if it is redriven, its outcome says what it has changed since
 
     def _judge_extent(self, ended: Ended, execution: Execution, what: str) -> None:
         """Did it change no more than its outcome says, and undo what it says?"""
         plan, outcome, made = execution.plan, ended.outcome, execution.changes
-        only_repaired = all(each.state in ("", "RepairStaging") for each in made)
+        only_repaired = all(each.state == "RepairStaging" for each in made)
         extent = not made if outcome in NOTHING_CHANGED else only_repaired or outcome not in ONLY_REPAIRED
         self._judge("the-outcome-is-true", extent, f"{what}, and made {[each.action for each in made]}")
         in_vain = "beforeCutover0" in execution.steps and outcome != "CUT_OVER" and "afterRollback" in plan["hooks"]

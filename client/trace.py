@@ -121,6 +121,7 @@ class Execution:
     steps: list[str] = field(default_factory=list)
     first: int = 0
     ended_at: float | None = None
+    record: Record | None = None
 
     def server(self, place: str) -> str | None:
         """The instance of a place of the plan."""

@@ -23,7 +23,6 @@ UNSEEN = {
     "described-before-each-change": "a history does not show what a function described before its call",
     "nobody-is-displaced": "a history does not show other addresses",
     "rollbacks-go-to-good-servers": "a history does not show what happened before",
-    "the-record-is-true": "a history does not show the record whole",
     "everything-settles": "a history does not show what happened later",
 }
 NOTHING = "nothing happened that this is about"

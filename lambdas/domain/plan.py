@@ -324,11 +324,12 @@ def _refuse_foreign(pair: Pair, address: Address, other: Address) -> None:
 
 
 def refuse_redriven(*, redriven: bool) -> None:
-    """Raises Redriven in an execution that was redriven: its lock was released, or taken over, when it ended."""
+    """Raises Redriven in an execution that was redriven: its lock was taken over when it ended, or soon will be."""
     if redriven:
         raise Redriven(
             "This execution had ended and was redriven. Another execution may hold the pair's lock by now, so this one "
-            "changes nothing more. Its earlier changes are still in place. Start a new execution: it makes a new plan."
+            "changes nothing more, and leaves the lock to the repair. Its earlier changes are still in place. "
+            "Start a new execution: it makes a new plan."
         )
 
 

@@ -97,7 +97,7 @@ class Workflow(Construct):
         self._tasks = tasks = Tasks(self, resources, CALLS, COMMENTS)
         functions, call = resources.functions, tasks.call
         ending = Ending(tasks, successes=SUCCESSES, failures=FAILURES)
-        release, rollback = ending.release, roll_back(tasks, release=ending.release)
+        release, rollback = ending.release, roll_back(tasks, ending)
 
         describe_addresses = call("DescribeAddresses", functions.describe_addresses, BEFORE_CHANGES, FIRST_VARIABLES)
         acquire = acquire_lock(tasks, ending=ending, start_over=describe_addresses)
@@ -115,7 +115,7 @@ class Workflow(Construct):
         # again after the live server was checked, and after staging was repaired.
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST).next(acquire)
         deploys = "deploy" in functions.moments
-        deploy = [deploy_release(tasks, deployed=preflight, failed=release)] if deploys else []
+        deploy = [deploy_release(tasks, ending, deployed=preflight)] if deploys else []
         decision = tasks.choice(
             "Decision?",
             "What does the plan need next?",
@@ -131,21 +131,23 @@ class Workflow(Construct):
         acquire.next(decision)
         health_check_live.add_catch(release, errors=["MovedMeanwhile"], assign=MOVED_WHILE_CHECKED)
         health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER).next(decision)
-        repair_staging.add_catch(release, errors=["AddressMoved", "Redriven"], assign=failures.AFTER_REPAIR)
+        repair_staging.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
+        repair_staging.add_catch(release, errors=["AddressMoved"], assign=failures.AFTER_REPAIR)
         repair_staging.add_catch(release, assign=REPAIR_FAILED).next(decision)
 
         # The checks change nothing. If the execution ends after them, minutes later, the addresses are described again.
         dry_run = when("$plan.dryRun", describe_unchanged, "dry run", DRY_RUN)
-        begins = self._begins(preflight=preflight, measure_gap=measure_gap, failed=release)
+        begins = self._begins(ending, preflight=preflight, measure_gap=measure_gap)
         preflight.add_catch(describe_unchanged, assign=failures.AFTER_REPAIR)
         preflight.next(tasks.choice("DryRun?", "", dry_run, *begins, otherwise=measure_gap))
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_LATER)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
-        # The changes. Every failure from here on is rolled back, except in a redriven execution, which has no lock.
+        # The changes. Every failure from here on is rolled back, except in a redriven execution. It has lost its lock,
+        # or leaves it to the repair, which needs what the lock's item says of its earlier changes.
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
-            change.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
+            change.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
         disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=failures.AFTER_REPAIR)
         disassociate_staging.add_catch(rollback, assign=failures.FIRST).next(reassociate_production)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)
@@ -164,12 +166,12 @@ class Workflow(Construct):
         about = "Warms the function that measures the gap of a cutover that has just begun."
         events.Rule(self, "Begun", description=about, event_pattern=begun, targets=[warms])
 
-    def _begins(self, *, preflight: sfn.State, measure_gap: sfn.State, failed: sfn.IChainable) -> Iterator[Branch]:
+    def _begins(self, ending: Ending, *, preflight: sfn.State, measure_gap: sfn.State) -> Iterator[Branch]:
         """What comes between the checks and the first change: the approval, then hooks."""
         if self._tasks.functions.approves:
-            waits = wait_for_approval(self._tasks, approved=preflight, refused=failed)
+            waits = wait_for_approval(self._tasks, approved=preflight, refused=ending.release)
             awaits = "$plan.approvalMinutes != null and $not($exists($approvedBy))"
             yield when(awaits, waits, "a person is to approve it", {"approvesUntil": jsonata(UNTIL)})
         if "beforeCutover" in self._tasks.functions.moments:
-            hooks = before_cutover(self._tasks, done=measure_gap, failed=failed)
+            hooks = before_cutover(self._tasks, ending, done=measure_gap)
             yield when('"beforeCutover" in $plan.hooks', hooks, "there are hooks before the cutover")

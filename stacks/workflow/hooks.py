@@ -3,11 +3,12 @@
 from aws_cdk import aws_stepfunctions as sfn
 
 from stacks.workflow import failures, retries
+from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import NONE, jsonata, sentence
 from stacks.workflow.tasks import Tasks, when
 
 # The execution holds its lock no longer, or was asked to roll back: the cutover must not happen then.
-ENDS = ["LockLost", "Redriven", "RollbackRequested"]
+ENDS = ["LockLost", "RollbackRequested"]
 NOT_DEPLOYED = f"""
     ($states.errorOutput.Error = "DeployFailed" ? {failures.MESSAGE}
         : "Production was not touched. The release is not on " & $plan.idle.name & ": " & {sentence(failures.CAUGHT)})
@@ -19,13 +20,14 @@ IN_VAIN = {"hooksBegan": True, "outcome": "PreflightFailed", "cause": jsonata(f'
 WARNED = {"warnings": jsonata(f'$append($warnings, $replace($cause, "{UNTOUCHED}", ""))'), "cause": NONE}
 
 
-def before_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
+def before_cutover(tasks: Tasks, ending: Ending, *, done: sfn.IChainable) -> sfn.IChainable:
     """In an emergency and a rollback, hooks that fail do not prevent the cutover."""
     hooks = tasks.call("BeforeCutover", tasks.functions.run_commands, retries.BEFORE_CHANGES, {"hooksBegan": True})
-    hooks.add_catch(failed, errors=ENDS, assign=IN_VAIN).next(done)
+    hooks.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
+    hooks.add_catch(ending.release, errors=ENDS, assign=IN_VAIN).next(done)
     urgent = when("$plan.tolerant", done, "no: it is urgent", WARNED)
     comment = "Does the cutover wait for its hooks?"
-    hooks.add_catch(tasks.choice("BeforeCutoverFailed?", comment, urgent, otherwise=failed), assign=IN_VAIN)
+    hooks.add_catch(tasks.choice("BeforeCutoverFailed?", comment, urgent, otherwise=ending.release), assign=IN_VAIN)
     return hooks
 
 
@@ -42,8 +44,8 @@ def after_cutover(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable)
     return tasks.choice("AfterCutover?", "Are there hooks after the cutover?", has_hooks, otherwise=done)
 
 
-def deploy_release(tasks: Tasks, *, deployed: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
+def deploy_release(tasks: Tasks, ending: Ending, *, deployed: sfn.IChainable) -> sfn.IChainable:
     deploy = tasks.call("DeployRelease", tasks.functions.run_commands, retries.BEFORE_CHANGES)
-    deploy.add_catch(failed, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
-    deploy.add_catch(failed, assign={"outcome": "DeployFailed", "cause": jsonata(NOT_DEPLOYED)}).next(deployed)
+    deploy.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
+    deploy.add_catch(ending.release, assign={"outcome": "DeployFailed", "cause": jsonata(NOT_DEPLOYED)}).next(deployed)
     return deploy

@@ -6,6 +6,7 @@ to move production moves it back: if someone else moved production, this is repo
 from aws_cdk import aws_stepfunctions as sfn
 
 from stacks.workflow import failures, retries
+from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import jsonata, sentence
 from stacks.workflow.tasks import Tasks, when
 
@@ -25,9 +26,9 @@ HEALTHY = '$cause & " " & $plan.live.name & " answers its health check as produc
 UNHEALTHY = f'$cause & " But " & $plan.live.name & " fails its health check as production: " & {failures.CAUGHT}'
 
 
-def roll_back(tasks: Tasks, *, release: sfn.IChainable) -> sfn.Choice:
+def roll_back(tasks: Tasks, ending: Ending) -> sfn.Choice:
     """Returns the first state. The rollback ends `RolledBack` only if both addresses were described in their places."""
-    functions, restored = tasks.functions, {"cause": jsonata(RESTORED)}
+    release, functions, restored = ending.release, tasks.functions, {"cause": jsonata(RESTORED)}
     healthy = {"outcome": "RolledBack", "cause": jsonata(HEALTHY)}
     restore_production = tasks.call("RestoreProduction", functions.associate_address, retries.ROLLBACK)
     restore_staging = tasks.call("RestoreStaging", functions.associate_address, retries.ROLLBACK)
@@ -44,10 +45,10 @@ def roll_back(tasks: Tasks, *, release: sfn.IChainable) -> sfn.Choice:
         when("$moved", restore_production, "production was moved"),
         otherwise=restore_staging,
     )
-    restore_production.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
+    restore_production.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
     restore_production.add_catch(restore_staging, errors=["MovedMeanwhile"], assign=also_failed)
     restore_production.add_catch(describe_restored, assign=also_failed).next(restore_staging)
-    restore_staging.add_catch(release, errors=["Redriven"], assign=failures.PREFLIGHT)
+    restore_staging.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
     restore_staging.add_catch(describe_restored, assign=also_failed).next(describe_restored)
     describe_restored.add_catch(release, errors=["RollbackFailed"], assign=FAILED | {"cause": jsonata(UNFINISHED)})
     describe_restored.add_catch(release, assign=FAILED | {"cause": jsonata(NOT_DESCRIBED)}).next(health_check_restored)

@@ -126,7 +126,7 @@ def test_a_task_gets_its_arguments_and_the_context() -> None:
     assert (call.state, call.retry_count, call.timeout_seconds, call.token) == ("First", 0, 120, None)
 
 
-def test_a_retry_waits_longer_each_time_and_evaluates_the_arguments_anew() -> None:
+def test_a_retry_waits_longer_each_time_and_evaluates_the_arguments_again() -> None:
     fake = Fake(First=[TaskFailed("Busy")] * 5 + ["done"])
     retrier = {"ErrorEquals": ["Busy"], "IntervalSeconds": 1, "BackoffRate": 3, "MaxDelaySeconds": 10, "MaxAttempts": 5}
     first = task(Arguments="{% $states.context.State.RetryCount %}", Retry=[retrier])
@@ -391,7 +391,7 @@ def value_of(text: str, **variables: Any) -> Any:
     return template(f"{{% {text} %}}")(Scope(variables, {"input": {"key": None}}, lambda: 0))
 
 
-def test_parse_reads_json_and_fails_its_state_if_it_is_none() -> None:
+def test_parse_reads_json_and_fails_its_state_for_any_other_text() -> None:
     assert value_of('$parse("{\\"key\\": [null, 1]}").key[1]') == 1
     assert value_of('$parse("null")') is None
     with pytest.raises(QueryFailed):

@@ -59,3 +59,12 @@ def test_a_stopped_execution_is_repaired_as_often_as_eventbridge_delivers() -> N
     assert "cutover-1 ABORTED, cutover-1-repair-1 REPAIRED" in late
     assert "cutover-1 ABORTED, cutover-1-repair-1 REPAIRED, cutover-1-repair-2" in twice
     assert "repair" not in never
+
+
+def test_an_execution_that_is_redriven_before_its_repair_has_its_lock_leaves_it_what_it_needs() -> None:
+    """In seed 98, it is stopped between its changes. The simulation found that it released its lock, and that nothing
+    then said what was to be repaired."""
+    redriven = ("--force", "actor stop", "stops", "--force", "actor redrive", "redrives")
+    story = simulated("--seed", "98", "--only", *redriven)
+
+    assert "cutover-1 PreflightFailed, cutover-1-repair-1 REPAIRED" in story

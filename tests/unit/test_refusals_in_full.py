@@ -119,5 +119,6 @@ def test_an_execution_that_was_redriven() -> None:
         refuse_redriven(redriven=True)
     assert str(refused.value) == (
         "This execution had ended and was redriven. Another execution may hold the pair's lock by now, so this one "
-        "changes nothing more. Its earlier changes are still in place. Start a new execution: it makes a new plan."
+        "changes nothing more, and leaves the lock to the repair. Its earlier changes are still in place. "
+        "Start a new execution: it makes a new plan."
     )

@@ -155,13 +155,14 @@ def test_a_hook_of_a_stopped_execution_ends_before_another_one_begins(
     assert (aws.systems_manager.overlaps(), aws.locks) == ([], [])
 
 
-def test_a_redriven_execution_that_still_holds_its_lock_runs_only_what_undoes_its_hooks(
-    aws: Aws, hooks: Configured
-) -> None:
+def test_a_redriven_execution_leaves_its_lock_to_the_repair_which_undoes_its_hooks(aws: Aws, hooks: Configured) -> None:
     hooks(each(hook("live")))
     with redriven():
         ended = aws.execute({})
     assert (ended.outcome, aws.places) == ("PreflightFailed", ("bittybot", "tao"))
+    assert steps_of(aws) == []
+    aws._update("SET hooksBegan = :true", {":true": "true"})
+    assert aws.repair(ended.arn).outcome == "REPAIRED"
     assert steps_of(aws) == ["afterRollback0"]
     assert (aws.locks, aws.record.hooks_began) == ([], False)
 

@@ -234,6 +234,8 @@ def test_a_redriven_execution_changes_and_repairs_nothing_and_says_so(
     assert "This execution had ended and was redriven" in str(execution.cause)
     assert ec2_calls.changes == []
     assert aws.places == ("bittybot", staging)
+    assert aws.repair(execution.arn).outcome == "REPAIRED"
+    assert (aws.places, aws.locks) == (("bittybot", "tao"), [])
 
 
 def test_a_server_is_not_called_live_until_its_cutover_is_over(aws: Aws, web: Web, held: Held) -> None:

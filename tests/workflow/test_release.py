@@ -238,6 +238,7 @@ def test_a_redriven_execution_runs_nothing(aws: Aws, servers: Web) -> None:
         ended = aws.execute(SEVEN)
     assert (ended.outcome, aws.systems_manager.commands) == ("PreflightFailed", [])
     assert "was redriven" in str(ended.cause)
+    assert aws.repair(ended.arn).outcome == "REPAIRED"
     assert aws.locks == []
 
 
