@@ -259,3 +259,5 @@ class GuaranteesSeenWhole(Guarantees):
         cutover = record.last_cutover or {}
         true = (cutover.get("execution") == execution.arn) == (outcome == "CUT_OVER")
         self._judge("the-record-is-true", true, f"{what}, but the record has {cutover}")
+        rejects = outcome not in ROLLED_BACK or (plan["idle"] or {}).get("name") in record.rollback_to.rejected
+        self._judge("the-record-is-true", rejects, f"{what}, and {record.rollback_to} does not reject its server")
