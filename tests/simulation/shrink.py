@@ -4,6 +4,7 @@ same guarantee. Without one of them, it holds."""
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 from tests.simulation.one_run import Finished, run
 from tests.simulation.schedule import Schedule
@@ -67,4 +68,4 @@ class _Shrinking:
 
 def _divided(keys: Sequence[str], parts: int) -> list[Sequence[str]]:
     bounds = [len(keys) * number // parts for number in range(parts + 1)]
-    return [keys[first:end] for first, end in zip(bounds, bounds[1:], strict=False)]
+    return [keys[first:end] for first, end in pairwise(bounds)]

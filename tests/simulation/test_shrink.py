@@ -1,5 +1,6 @@
 """A failure is shown by the fewest deviations that cause it."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -77,9 +78,7 @@ def test_an_exploration_prints_the_command_that_repeats_the_shrunk_failure() -> 
 
     *_, failure, replay = explored.stdout.splitlines()
     assert replay.startswith("Replay it: python -m tests.simulation --seed ")
-    again = subprocess.run(
-        replay.removeprefix("Replay it: ").replace("python", sys.executable, 1),
-        shell=True, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+    arguments = shlex.split(replay)[3:]
+    again = subprocess.run([sys.executable, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert failure in again.stdout
     assert replay in again.stdout, "nothing more can be left out"
