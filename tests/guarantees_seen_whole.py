@@ -202,6 +202,8 @@ class GuaranteesSeenWhole(Guarantees):
     def _unlock(self, event: Unlocked) -> None:
         record = event.record if event.record and event.record.interrupted is None else None
         if record:
+            if event.by is None and (record.last_cutover or {}).get("execution") == event.execution:
+                self._bad.pop((record.last_cutover or {}).get("to"), None)  # it was stopped while it released its lock
             why = self._bad.get(record.rollback_to.server)
             self._judge("the-record-is-true", why is None, f"{record.rollback_to}, but {why}")
 

@@ -5,8 +5,9 @@ are is known from the run itself: first the other execution goes on to its end, 
 Only calls that touch what both share are worth it; between two others, the order makes no difference.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tests.simulation.fates import KINDS, Call, Fate
 from tests.simulation.one_run import Finished, run
@@ -60,20 +61,33 @@ class Order:
     calls: Sequence[Call]
     finished: Finished
 
+    def __str__(self) -> str:
+        held = [f"{call} waits for {until}" for call, until in self.until]
+        return "; ".join((self.case.name, *held, *(f"{key}: {kind}" for key, kind in self.fault.items())))
+
+
+Part = Callable[[], Iterator[Order]]
+
 
 def orders(case: Case, bound: Bound) -> Iterator[Order]:
     """All of them, each run once."""
-    yield from _extended(_run(case, (), {}), bound)
+    for part in parts(case, bound):
+        yield from part()
 
 
-def _extended(order: Order, bound: Bound) -> Iterator[Order]:
+def parts(case: Case, bound: Bound) -> Iterator[Part]:
+    """The orders in parts, which processes can share."""
+    return _parts(_run(case, (), {}), bound)
+
+
+def _parts(order: Order, bound: Bound) -> Iterator[Part]:
     """It, with a fault, and with more preemptions."""
-    yield order
+    yield lambda: iter((order,))
     if bound.faults:
-        yield from _with_a_fault(order)
+        yield partial(_with_a_fault, order)
     if len(order.until) < bound.preemptions:
         for held, other in _turns(order):
-            yield from _preempted(order, held, other, bound)
+            yield partial(_preempted, order, held, other, bound)
 
 
 def _with_a_fault(order: Order) -> Iterator[Order]:
@@ -111,7 +125,8 @@ def _preempted(order: Order, held: Call, other: str, bound: Bound) -> Iterator[O
     for call in alone.calls:
         goes_on = call.path.partition("/")[0] == other and call.key not in before
         if goes_on and call.action in SHARED:
-            yield from _extended(_run(order.case, (*order.until, (held.key, call.key)), {}), bound)
+            for part in _parts(_run(order.case, (*order.until, (held.key, call.key)), {}), bound):
+                yield from part()
 
 
 class _Recording(Schedule):
