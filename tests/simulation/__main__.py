@@ -11,7 +11,6 @@ from typing import Any
 
 from tests.simulation.corpus import Corpus
 from tests.simulation.explore import PROJECT, Exploration
-from tests.simulation.explore_exhaustively import explore_exhaustively
 
 CORPUS = PROJECT / ".local" / "simulation" / "corpus"
 LARGEST = 1_000_000_000  # where an exploration begins, so that most of its seeds were never run before
@@ -28,15 +27,7 @@ def main() -> int:
     forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("KEY", "KIND")}
     parser.add_argument("--force", help="with --seed: this deviates, in this way", **forced)
     parser.add_argument("--shrink", action="store_true", help="with --seed: leaves out what its failure does not need")
-    parser.add_argument("--exhaustive", action="store_true", help="runs all orders of two executions, not seeds")
-    parser.add_argument("--preemptions", type=int, default=2, help="with --exhaustive; default: 2")
-    parser.add_argument("--faults", type=int, default=1, choices=(0, 1), help="with --exhaustive; default: 1")
     options = parser.parse_args()
-    if options.exhaustive:
-        bound = {"preemptions": options.preemptions, "faults": options.faults}
-        failed = explore_exhaustively(**bound, processes=options.processes)
-        print(*failed, sep="\n\n")
-        return 1 if failed else 0
     if options.seed is not None:
         return tell(options)
     seeds = iter(options.seeds) if options.seeds else _new_seeds()

@@ -1,14 +1,12 @@
 """A seed's run, from its beginning to its end."""
 
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
 from tests.simulation.coverage import Feature, covered
 from tests.simulation.observer import GuaranteeBroken
 from tests.simulation.play import play
-from tests.simulation.scenario import Scenario
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import START
 from tests.simulation.settling import NotSettled
@@ -50,21 +48,18 @@ class Finished:
         return sha256(f"{self.notes} {self.summary}".encode()).hexdigest()[:16]
 
 
-def run(
-    schedule: Schedule, *, scenario: Scenario | None = None, begins: Callable[[Simulation], object] = lambda _: None
-) -> Finished:
-    """Reports what breaks, and raises nothing. `begins` gets the run before anything happens."""
+def run(schedule: Schedule) -> Finished:
+    """Reports what breaks, and raises nothing."""
     runs: list[Simulation] = []
     notes: list[tuple[float, str, str]] = []
 
     def watch(simulation: Simulation, _: object) -> None:
         simulation.scheduler.notes = notes
         runs.append(simulation)
-        begins(simulation)
 
     failure = None
     try:
-        play(schedule, scenario=scenario, watch=watch)
+        play(schedule, watch=watch)
     except GuaranteeBroken as broken:
         failure = Failure(broken.broken.guarantee, broken.broken.text)
     except NotSettled as not_settled:

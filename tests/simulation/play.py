@@ -14,15 +14,11 @@ FAULTS_SECONDS = 1800.0
 
 
 def play(
-    schedule: Schedule,
-    *,
-    scenario: Scenario | None = None,
-    watch: Callable[[Simulation, Scenario], object] = lambda *_: None,
-    settles: bool = True,
+    schedule: Schedule, *, watch: Callable[[Simulation, Scenario], object] = lambda *_: None, settles: bool = True
 ) -> tuple[Simulation, Scenario]:
-    """The run when it is over, of the seed's scenario unless of another. `watch` gets it before it begins. Raises
-    NotSettled, and what `watch` has let it raise."""
-    scenario = scenario or scenario_of(schedule)
+    """The run when it is over. `watch` gets it before anything happens. Raises NotSettled, and what `watch` has let
+    it raise."""
+    scenario = scenario_of(schedule)
     with Simulation(schedule, scenario.pairs) as simulation:
         watch(simulation, scenario)
         Actors(simulation, scenario).begin()
