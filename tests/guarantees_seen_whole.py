@@ -88,16 +88,19 @@ class GuaranteesSeenWhole(Guarantees):
         self._commands: list[CommandBegan] = []  # that run
         self._serving: dict[str | None, tuple[int, Serving]] = {}
         self._person_asked = False
+        self._started: dict[str | None, float] = {}
 
     def observe(self, event: Event) -> list[Broken]:
         super().observe(event)
         match event:
+            case Failed():
+                self._executions[event.execution].passed.pop(event.state, None)
+            case Entered():
+                self._started.setdefault(event.execution, event.at)
             case Disturbed():
                 self._disturbed = self._number
             case Serving():
                 self._serving[event.instance_id] = self._number, event
-            case Failed():
-                self._executions[event.execution].passed.pop(event.state, None)
             case Unlocked():
                 self._unlock(event)
             case CommandEnded():
@@ -139,6 +142,8 @@ class GuaranteesSeenWhole(Guarantees):
             change = replace(change, instance_id=server.instance_id)
         if change.execution is None:
             self._others[change.allocation_id] = self._at
+            if change.after and (live := self._servers.get(change.after.production or "")):
+                self._bad.pop(live.name, None)  # users are served by it now
         super()._change(change, execution)
 
     def _judge_change(self, change: Changed, execution: Execution) -> None:
@@ -234,6 +239,9 @@ class GuaranteesSeenWhole(Guarantees):
             self._judge_serving(
                 execution, "production", "Bake" if plan["bakeSeconds"] else "HealthCheckProduction", what
             )
+        if outcome == "CutoverInProgress":
+            waited = ended.at - self._started.get(execution.arn, ended.at)
+            self._judge("the-outcome-is-true", waited >= plan.get("waitSeconds", 0), f"{what} after {waited} s")
         asks = ASKS.search(f"{ended.cause} {(ended.output or {}).get('warnings')}")
         self._person_asked = self._person_asked or asks is not None
         made = execution.changes

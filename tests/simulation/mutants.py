@@ -91,7 +91,8 @@ MUTATIONS = (
           "def refuse_alarms(names: Sequence[str]) -> list[str]:\n    return []\n\n\n"
           "def _refuse_alarms(names: Sequence[str]) -> list[str]:\n"),
     # Health checks.
-    _code("status-ignored", "Every status is good.", VERDICT, "    ranges = (part", "    return True\n    ranges = (part"),
+    _code("status-ignored", "Every status is good.", VERDICT,
+          "    ranges = (part", "    return True\n    ranges = (part"),
     _code("release-ignored", "Every release is the expected one.", VERDICT,
           "if check.release_header and check.expected_release not in (None, answered.release):", "if False:"),
     _code("bake-ignores-failures", "The bake sees no failure.", VERDICT,
@@ -114,7 +115,8 @@ MUTATIONS = (
     Mutation("lock-taken-from-a-holder", "AcquireLock does not ask whether the pair is free.", CUTOVER, changes=[
         text("AcquireLock", "(attribute_not_exists(execution) OR execution = :me) AND ", "")]),
     Mutation("plan-from-an-old-record", "AcquireLock does not ask whether the record has changed.", CUTOVER, changes=[
-        text("AcquireLock", "attribute_not_exists(revision) OR", "attribute_not_exists(revision) OR attribute_exists(revision) OR")]),
+        text("AcquireLock", "attribute_not_exists(revision) OR",
+             "attribute_not_exists(revision) OR attribute_exists(revision) OR")]),
     Mutation("lock-not-taken", "The execution goes on without the lock.", CUTOVER, changes=[
         leads("DescribeAddresses", "Decision?")]),
     Mutation("takeover-does-not-wait", "A lock is taken over before the last call is over.", CUTOVER, changes=[
@@ -126,12 +128,14 @@ MUTATIONS = (
     Mutation("takeover-beside-a-command", "A lock is taken over while a command runs.", CUTOVER, changes=[
         leads("WaitForLastCall", "TakeOverLock"), text("TakeOverLock", " AND attribute_not_exists(commandRuns)", "")]),
     Mutation("release-of-any-lock", "ReleaseLock releases the lock of whoever holds it.", CUTOVER, changes=[
-        text("ReleaseLock", "execution = :me AND attribute_not_exists(commandRuns)", "(attribute_exists(pair) OR execution = :me)")]),
+        text("ReleaseLock", "execution = :me AND attribute_not_exists(commandRuns)",
+             "(attribute_exists(pair) OR execution = :me)")]),
     Mutation("release-beside-a-command", "The lock is released while a command runs.", CUTOVER, changes=[
         text("ReleaseLock", " AND attribute_not_exists(commandRuns)", "")]),
     Mutation("lock-not-released", "The lock stays after a failure.", CUTOVER, changes=[
         catches("DescribeRestored", 0, "Notify"), leads("HealthCheckRestored", "Notify")]),
-    Mutation("lock-released-before-the-rollback", "The rollback comes after the release of the lock.", CUTOVER, changes=[
+    Mutation("lock-released-before-the-rollback", "The rollback comes after the release of the lock.", CUTOVER,
+             changes=[
         leads("Notify", "ProductionMoved?"), catches("HealthCheckProduction", 0, "ReleaseLock"),
         leads("HealthCheckRestored", "PutEvent")]),
     Mutation("wait-ignored", "waitSeconds is ignored.", CUTOVER, changes=[
@@ -168,7 +172,8 @@ MUTATIONS = (
         leads("ReassociateProduction", "HealthCheckProduction")]),
     Mutation("staging-moved-to-the-live-server", "Staging goes where production has just gone.", CUTOVER, changes=[
         text("ReassociateStaging", "$plan.stagingTo != null ? $plan.stagingTo.name : null", "$plan.idle.name"),
-        text("ReassociateStaging", "$plan.stagingTo != null ? $plan.stagingTo.privateIp : null", "$plan.idle.privateIp")]),
+        text("ReassociateStaging", "$plan.stagingTo != null ? $plan.stagingTo.privateIp : null",
+             "$plan.idle.privateIp")]),
     Mutation("private-address-of-the-other-server", "Production goes to the private address of the other server.",
              CUTOVER, changes=[text("ReassociateProduction", "$plan.idle.privateIp", "$plan.live.privateIp")]),
     Mutation("production-not-checked", "The new live server is not checked.", CUTOVER, changes=[
@@ -203,11 +208,13 @@ MUTATIONS = (
     Mutation("change-without-a-catch", "A failure of ReassociateStaging ends the execution at once.", CUTOVER, changes=[
         without("ReassociateStaging", "Catch")]),
     # The end.
-    Mutation("notice-missing", "The topic does not hear of the end.", CUTOVER, changes=[leads("ReleaseLock", "PutEvent")]),
+    Mutation("notice-missing", "The topic does not hear of the end.", CUTOVER,
+             changes=[leads("ReleaseLock", "PutEvent")]),
     Mutation("event-missing", "There is no event at the end.", CUTOVER, changes=[leads("Notify", "Outcome?")]),
     Mutation("notice-of-another-outcome", "The notice says CUT_OVER.", CUTOVER, changes=[
         text("Notify", "$about := $outcome;", '$about := "CUT_OVER";')]),
-    Mutation("failure-succeeds", "A rollback ends as a success.", CUTOVER, changes=[chooses("Outcome?", 11, "CutOver")]),
+    Mutation("failure-succeeds", "A rollback ends as a success.", CUTOVER,
+             changes=[chooses("Outcome?", 11, "CutOver")]),
     Mutation("rollback-failed-as-rolled-back", "A rollback that failed ends RolledBack.", CUTOVER, changes=[
         chooses("Outcome?", 12, "RolledBack")]),
     # The repair.
@@ -217,8 +224,10 @@ MUTATIONS = (
         chooses("HolderRunning?", 1, "WaitForLastCall"), chooses("HolderRunning?", 2, "WaitForLastCall")]),
     Mutation("repair-takes-any-lock", "The repair takes the lock of whoever holds it.", REPAIR, changes=[
         text("TakeOverLock", "execution = :dead AND", "attribute_exists(pair) AND")]),
-    Mutation("repair-keeps-the-lock", "The repair does not release the lock.", REPAIR, changes=[leads("Undo?", "Notify")]),
-    Mutation("repair-leaves-staging", "The repair does not move staging.", REPAIR, changes=[leads("Decision?", "Undo?")]),
+    Mutation("repair-keeps-the-lock", "The repair does not release the lock.", REPAIR,
+             changes=[leads("Undo?", "Notify")]),
+    Mutation("repair-leaves-staging", "The repair does not move staging.", REPAIR,
+             changes=[leads("Decision?", "Undo?")]),
     Mutation("repair-moves-production", "The repair moves production.", REPAIR, changes=[
         payload("RepairStaging", "action", "move production"),
         payload("RepairStaging", "comingFrom", "{% $plan.live.name %}")]),

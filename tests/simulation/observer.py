@@ -2,6 +2,7 @@
 
 The first guarantee that breaks ends the run."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -18,9 +19,10 @@ from tests.guarantees_seen_whole import (
     Serving,
     WatchedChange,
 )
-from tests.simulation.executions import RUNNING, Execution, Executions
+from tests.simulation.executions import FAILED, RUNNING, SUCCEEDED, Execution, Executions
 from tests.simulation.fates import Call
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.synthesized import CUTOVER
 from tests.simulation.world.associations import Change
 from tests.simulation.world.dynamodb import Write
 from tests.simulation.world.web import healthy
@@ -128,6 +130,22 @@ class Observer:
         self.step()
         of_end = execution.status, execution.outcome, execution.output, execution.cause, self._world.ec2.places()
         self._happens(EndedAt(self._now, execution.arn, *of_end))
+        if execution.machine == CUTOVER and execution.status in (SUCCEEDED, FAILED) and not execution.redrives:
+            self._announced(execution)
+
+    def _announced(self, execution: Execution) -> None:
+        """The outcome is announced on both channels, unless a fault prevented it."""
+        if str(execution.error).startswith("States."):
+            return
+        notices = [json.loads(json.loads(each["Message"])["sqs"]) for each in self._world.sns.published]
+        events = [each["Detail"] for each in self._world.events.put]
+        for state, channel in (("Notify", notices), ("PutEvent", events)):
+            said = [each["outcome"] for each in channel if each["execution"] == execution.arn]
+            outcomes = {*said} - {"AWAITS_APPROVAL"}
+            failed = any(key.startswith(f"{execution.name}/{state}.") for key in self._scheduler.schedule.deviations)
+            if not outcomes <= {execution.outcome} or not (outcomes or failed):
+                text = f"{execution.arn} ended {execution.outcome}, and {state} announced {sorted(outcomes)}"
+                self._judged([Broken("the-outcome-is-true", self._now, text)])
 
     def _recorded(self, execution: Execution, what: str, state: str, more: Any) -> None:
         self.step()

@@ -412,15 +412,22 @@ class _Author:
 
     def _race(self, execution: str, live: str, idle: str) -> Race:
         """The moments that matter: just before a change, where EC2 has no condition."""
-        races: list[tuple[str, Literal["entered", "described"], Literal["production", "staging"], Any]] = [
-            ("ReassociateStaging", "described", "production", live), ("RestoreStaging", "entered", "production", idle),
-            ("RestoreStaging", "described", "production", idle), ("RepairStaging", "described", "production", idle),
-            ("ReassociateStaging", "entered", "production", live), ("RestoreProduction", "entered", "production", "stranger"),
-            ("ReassociateProduction", "entered", "production", "nowhere"), ("DisassociateStaging", "entered", "staging", live),
-            ("ReassociateProduction", "entered", "production", "stranger"), ("DescribeRestored", "entered", "staging", "stranger"),
-            ("DisassociateStaging", "entered", "production", "nowhere"), ("HealthCheckProduction", "entered", "production", live),
-            ("DisassociateStaging", "entered", "staging", "stranger"), ("Preflight", "entered", "production", idle),
+        production: list[tuple[str, Literal["entered", "described"], Any]] = [
+            ("ReassociateStaging", "described", live), ("RestoreStaging", "entered", idle),
+            ("RestoreStaging", "described", idle), ("RepairStaging", "described", idle),
+            ("ReassociateStaging", "entered", live), ("RestoreProduction", "entered", "stranger"),
+            ("ReassociateProduction", "entered", "nowhere"), ("ReassociateProduction", "entered", "stranger"),
+            ("DisassociateStaging", "entered", "nowhere"), ("HealthCheckProduction", "entered", live),
+            ("Preflight", "entered", idle),
         ]  # fmt: skip
+        staging: list[tuple[str, Literal["entered", "described"], Any]] = [
+            ("DisassociateStaging", "entered", live), ("DisassociateStaging", "entered", "stranger"),
+            ("DescribeRestored", "entered", "stranger"),
+        ]  # fmt: skip
+        of_address: tuple[tuple[Literal["production", "staging"], Any], ...] = (
+            ("production", production), ("staging", staging),
+        )  # fmt: skip
+        races = [(state, after, address, to) for address, each in of_address for state, after, to in each]
         return Race(execution, *self.one_of("race", races))
 
     def _deliveries(self) -> tuple[float, ...] | None:
