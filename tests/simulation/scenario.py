@@ -31,6 +31,13 @@ OUTAGES = (
     ("DescribeExecution", "shown late"), ("DescribeInstanceStatus", "failed"), ("SendCommand", "throttled"),
     ("SendCommand", "answer lost"), ("Invoke", "throttled"), ("Invoke", "cold start"),
 )  # fmt: skip
+OF_A_REPAIR = (
+    ("DescribeExecution", "shown late"), ("DescribeExecution", "shown late"), ("DescribeExecution", "failed"),
+    ("DescribeAddresses", "failed"), ("AssociateAddress", "refused"), ("UpdateItem", "failed"),
+)  # fmt: skip
+OF_AN_EVALUATION = (
+    ("AssociateAddress", "refused"), ("DisassociateAddress", "refused"), ("DescribeInstanceStatus", "failed"),
+)  # fmt: skip
 NEW_RELEASE, OTHER_RELEASE = "2", "9"
 # Half of the seeds have little beside two cutovers, so that a second has many of them; every tenth has nearly all.
 RELEASES, HOOKS = 0.2, 0.15  # the shares of the seeds that are about a release, and about hooks
@@ -356,7 +363,6 @@ class _Author:
                  *(("third", each) for each in on_servers)]  # fmt: skip
         first = self.weighted("target", ((3, "cutover-1"), (1, "cutover-2")))
         lasts = self.one_of("outage lasts", (20, 100, 400))
-        of_outage = self.weighted("outage of", ((5, first), (1, f"{first}-repair-1"), (2, "readiness-1")))
         repair = f"{first}-repair-1"
         drift = self.weighted(
             "readiness", ((6, {}), (4, {"drift": "AssociateAddress was called."}), (1, {"pair": "none"}))
@@ -371,18 +377,29 @@ class _Author:
             ),
             ("redrive", 0.12, Redrive(first, self.seconds("redrive", 0, 60))),
             ("redrive-repair", 0.03, Redrive(repair, self.seconds("redrive-repair", 0, 60))),
-            ("outage", 0.15, Outage(*self.one_of("outage", OUTAGES), self.at_a_call("outage", of_outage), lasts)),
+            ("outage", 0.15, Outage(*self.one_of("outage", OUTAGES), self.at_a_call("outage", first), lasts)),
             ("unlock", 0.08, Start("repair", "unlock-1", {"pair": PAIR}, self._soon("unlock"))),
-            ("readiness", 0.16, Start("readiness", "readiness-1", {"pair": PAIR, **drift}, self._soon("readiness"))),
+            ("readiness", 0.2, Start("readiness", "readiness-1", {"pair": PAIR, **drift}, self._soon("readiness"))),
             ("answer", 0.8 if "approval" in pair else 0, Answer(answers, self.seconds("answer", 0, 100))),
         ]
         chosen = [actor for key, share, actor in actors if share and self.chance(f"actor {key}", share, actor)]
+        begun = {each.name for each in chosen if isinstance(each, Start)}
+        begun |= {repair for each in chosen if isinstance(each, Stop)}
+        for execution, outages in ((repair, OF_A_REPAIR), ("readiness-1", OF_AN_EVALUATION)):
+            outage = self._outage(execution, outages, lasts)
+            if execution in begun and self.chance(f"actor outage of {execution}", 0.25, outage):
+                chosen.append(outage)
         move = Move(*self.one_of("stranger", moves), self.at_a_call("stranger", first))
         how, instance = self.one_of("instances", (("stop", live), ("stop", idle), ("stop", idle), ("terminate", live),
                                                   ("terminate", idle)))  # fmt: skip
         interrupt = Interrupt(instance, how, self.at_a_call("instances", first))
         chosen += [move] if self.share("actor stranger", 0.15, move) else []
         return chosen + ([interrupt] if self.share("actor instances", 0.05, interrupt) else [])
+
+    def _outage(self, execution: str, outages: Sequence[tuple[str, str]], lasts: float) -> Outage:
+        """Almost from the execution's beginning: it makes few calls."""
+        key = f"outage of {execution}"
+        return Outage(*self.one_of(key, outages), self.at_a_call(key, execution, (1, 5)), lasts)
 
     def _deliveries(self) -> tuple[float, ...] | None:
         """When EventBridge delivers each change of a status."""
