@@ -239,7 +239,8 @@ class GuaranteesSeenWhole(Guarantees):
         begun = ended.is_interruption and not plan.get("rollback")
         begun = begun and any(each.state != "RepairStaging" for each in made)
         idle = self._servers.get(execution.server("idle") or "")
-        if idle and outcome == "CUT_OVER":
+        has_cut_over = record and (record.last_cutover or {}).get("execution") == execution.arn
+        if idle and (outcome == "CUT_OVER" or has_cut_over):  # it may be stopped after it has released its lock
             self._bad.pop(idle.name, None)
         elif idle and plan["decision"] == "CUT_OVER" and (begun or outcome in ROLLED_BACK):
             self._bad[idle.name] = f"{what}, after a cutover to {idle.name} had begun"
@@ -258,3 +259,5 @@ class GuaranteesSeenWhole(Guarantees):
         cutover = record.last_cutover or {}
         true = (cutover.get("execution") == execution.arn) == (outcome == "CUT_OVER")
         self._judge("the-record-is-true", true, f"{what}, but the record has {cutover}")
+        rejects = outcome not in ROLLED_BACK or (plan["idle"] or {}).get("name") in record.rollback_to.rejected
+        self._judge("the-record-is-true", rejects, f"{what}, and {record.rollback_to} does not reject its server")

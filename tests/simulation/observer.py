@@ -213,6 +213,10 @@ class Observer:
             self._commands[number] = now
         for _, _, kind, command in sorted(happened, key=lambda each: each[:2]):
             given = command.parameters
+            item = self._world.dynamodb.item(self._pair.name) or {}
+            if kind is CommandBegan and "commandRuns" not in item:
+                unnoticed = f"{given['Step']} began, and the lock's item does not say so"
+                self._judged([Broken("one-command-at-a-time", self._now, unnoticed)])
             self._happens(kind(self._now, given["Execution"], given["Step"], command.instance_id))  # type: ignore[call-arg]
 
 

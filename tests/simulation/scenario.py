@@ -45,6 +45,8 @@ EXTENTS = ((0.5, 0.4), (0.9, 1.0), (1.0, 2.5))
 # A cutover makes so many calls, of which these lead to its changes, and that many with a rollback, tries or commands.
 CALLS, CHANGES, MOST_CALLS = 27, (10, 22), 60
 
+RACES = 0.2  # the share of seeds with a stranger who moves an address at the worst moment
+
 Health = Literal["unhealthy", "silent", "unhealthy as production", "unhealthy after the move", "slow"]
 CommandResult = Literal["fails", "hangs", "is slow"]
 Place = Literal["nowhere", "stranger", "bittybot", "tao"]
@@ -120,6 +122,21 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Race:
+    """Someone else moves an address when an execution enters a state, or just after its function has described the
+    addresses, for the first time."""
+
+    execution: str
+    state: str
+    after: Literal["entered", "described"]
+    address: Literal["production", "staging"]
+    to: Place
+
+    def __str__(self) -> str:
+        return f"a stranger moves {self.address}: {self.to}, after {self.execution} has {self.after} at {self.state}"
+
+
+@dataclass(frozen=True)
 class Interrupt:
     """Someone stops or terminates an instance."""
 
@@ -144,7 +161,7 @@ class Outage:
         return f"every {self.action}: {self.how}, for {self.lasts} s, {self.when}"
 
 
-Actor = Outage | Start | Stop | Redrive | Answer | Move | Interrupt
+Actor = Outage | Start | Stop | Redrive | Answer | Move | Race | Interrupt
 
 
 @dataclass(frozen=True)
@@ -155,6 +172,7 @@ class Oddities:
     instances: Mapping[str, Literal["stop", "terminate"]] = field(default_factory=dict)
     alarm: bool = False
     rollback_to: str | None = None
+    rejected: tuple[str, ...] = ()
     has_record: bool = False
     dead_lock: bool = False
     moving_seconds: float = 0.0
@@ -202,6 +220,9 @@ class _Author:
         oddities = self._oddities(live, idle, told_apart="identityHeader" in pair["healthCheck"][0])
         health, commands = self._health(live, idle, deploys="deploy" in pair), self._commands(pair)
         actors = [*self._cutovers(pair), *self._others(pair, live, idle)]
+        races = [actor for actor in actors if isinstance(actor, Race) and "Restore" in actor.state]
+        if races and self.share("pair health-race", 0.8, "the cutover of the race is rolled back"):
+            health[idle] = "unhealthy as production"
         return Scenario(pair, oddities, health, commands, actors, self._deliveries(), self.texts)
 
     # What decides.
@@ -287,12 +308,15 @@ class _Author:
         if self.chance(key, 0.03, f"{how} of {NAMES[instance]} long ago"):
             instances[instance] = how
         back = self.weighted("pair record", ((4, NAMES[idle]), (1, NAMES[live]), (2, None)))
+        rejected = self.chance("pair rejected", 0.2, f"a cutover to {NAMES[live]} had failed")
+        back = None if rejected and back == NAMES[live] else back
         return Oddities(
             places,
             instances,
             alarm=self.chance("pair alarm", 0.05, "its alarm is in ALARM"),
             has_record=self.share("pair record", 0.85, f"on record is an earlier cutover, and to go back to: {back}"),
             rollback_to=back,
+            rejected=(NAMES[live],) if rejected else (),
             dead_lock=self.chance("pair dead-lock", 0.04, "an execution that ended long ago holds its lock"),
             moving_seconds=self._moving_seconds() if told_apart else 0.0,
         )
@@ -375,7 +399,7 @@ class _Author:
                 0.1,
                 Stop(repair, self.at_a_call("stop-repair", repair, (1, 12))),
             ),
-            ("redrive", 0.12, Redrive(first, self.seconds("redrive", 0, 60))),
+            ("redrive", 0.3, Redrive(first, self.seconds("redrive", 0, 60))),
             ("redrive-repair", 0.03, Redrive(repair, self.seconds("redrive-repair", 0, 60))),
             ("outage", 0.15, Outage(*self.one_of("outage", OUTAGES), self.at_a_call("outage", first), lasts)),
             ("unlock", 0.08, Start("repair", "unlock-1", {"pair": PAIR}, self._soon("unlock"))),
@@ -394,12 +418,27 @@ class _Author:
                                                   ("terminate", idle)))  # fmt: skip
         interrupt = Interrupt(instance, how, self.at_a_call("instances", first))
         chosen += [move] if self.share("actor stranger", 0.15, move) else []
+        race = self._race(first, NAMES[live], NAMES[idle])
+        chosen += [race] if self.share("actor race", RACES, race) else []
         return chosen + ([interrupt] if self.share("actor instances", 0.05, interrupt) else [])
 
     def _outage(self, execution: str, outages: Sequence[tuple[str, str]], lasts: float) -> Outage:
         """Almost from the execution's beginning: it makes few calls."""
         key = f"outage of {execution}"
         return Outage(*self.one_of(key, outages), self.at_a_call(key, execution, (1, 5)), lasts)
+
+    def _race(self, execution: str, live: str, idle: str) -> Race:
+        """The moments that matter: just before a change, where EC2 has no condition."""
+        races: list[tuple[str, Literal["entered", "described"], Literal["production", "staging"], Any]] = [
+            ("ReassociateStaging", "described", "production", live), ("RestoreStaging", "entered", "production", idle),
+            ("RestoreStaging", "described", "production", idle), ("RepairStaging", "described", "production", idle),
+            ("ReassociateStaging", "entered", "production", live), ("RestoreProduction", "entered", "production", "stranger"),
+            ("ReassociateProduction", "entered", "production", "nowhere"), ("DisassociateStaging", "entered", "staging", live),
+            ("ReassociateProduction", "entered", "production", "stranger"), ("DescribeRestored", "entered", "staging", "stranger"),
+            ("DisassociateStaging", "entered", "production", "nowhere"), ("HealthCheckProduction", "entered", "production", live),
+            ("DisassociateStaging", "entered", "staging", "stranger"), ("Preflight", "entered", "production", idle),
+        ]  # fmt: skip
+        return Race(execution, *self.one_of("race", races))
 
     def _deliveries(self) -> tuple[float, ...] | None:
         """When EventBridge delivers each change of a status."""
