@@ -263,7 +263,7 @@ class _Author:
             ),
             ("redrive", 0.3, Redrive(first, self.seconds("redrive", 0, 60))),
             ("redrive-repair", 0.03, Redrive(repair, self.seconds("redrive-repair", 0, 60))),
-            ("outage", 0.15, Outage(*self.one_of("outage", OUTAGES), self.at_a_call("outage", first), lasts)),
+            ("outage", 0.15, self._outage("outage", OUTAGES, self.at_a_call("outage", first), lasts)),
             ("unlock", 0.08, Start("repair", "unlock-1", {"pair": PAIR}, self._soon("unlock"))),
             ("readiness", 0.2, Start("readiness", "readiness-1", {"pair": PAIR, **drift}, self._soon("readiness"))),
             ("answer", 0.8 if "approval" in pair else 0, Answer(answers, self.seconds("answer", 0, 100))),
@@ -272,10 +272,13 @@ class _Author:
         begun = {each.name for each in chosen if isinstance(each, Start)}
         begun |= {repair for each in chosen if isinstance(each, Stop)}
         for execution, outages in ((repair, OF_A_REPAIR), ("readiness-1", OF_AN_EVALUATION)):
-            outage = self._outage(execution, outages, lasts)
-            if execution in begun and self.chance(f"actor outage of {execution}", 0.25, outage):
+            key = f"outage of {execution}"
+            soon = self.at_a_call(key, execution, (1, 5))  # it makes few calls
+            outage = self._outage(key, outages, soon, lasts)
+            if execution in begun and self.chance(f"actor {key}", 0.25, outage):
                 chosen.append(outage)
-        move = Move(*self.one_of("stranger", moves), self.at_a_call("stranger", first))
+        address, to = self.one_of("stranger", moves)
+        move = Move(address, to, self.at_a_call("stranger", first))
         how, instance = self.one_of("instances", (("stop", live), ("stop", idle), ("stop", idle), ("terminate", live),
                                                   ("terminate", idle)))  # fmt: skip
         interrupt = Interrupt(instance, how, self.at_a_call("instances", first))
@@ -284,10 +287,9 @@ class _Author:
         chosen += [race] if self.share("actor race", RACES, race) else []
         return chosen + ([interrupt] if self.share("actor instances", 0.05, interrupt) else [])
 
-    def _outage(self, execution: str, outages: Sequence[tuple[str, str]], lasts: float) -> Outage:
-        """Almost from the execution's beginning: it makes few calls."""
-        key = f"outage of {execution}"
-        return Outage(*self.one_of(key, outages), self.at_a_call(key, execution, (1, 5)), lasts)
+    def _outage(self, key: str, outages: Sequence[tuple[str, str]], when: Moment, lasts: float) -> Outage:
+        action, how = self.one_of(key, outages)
+        return Outage(action, how, when, lasts)
 
     def _race(self, execution: str, live: str, idle: str) -> Race:
         """The moments that matter: just before a change, where EC2 has no condition."""
