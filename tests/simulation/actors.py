@@ -57,7 +57,7 @@ class Actors:
     def __init__(self, simulation: Simulation, scenario: Scenario) -> None:
         self._simulation, self._scenario = simulation, scenario
         self._calls: dict[str, int] = {}
-        self._at_call: dict[tuple[str, int], list[tuple[float, Callable[[], None]]]] = {}
+        self._at_call: dict[tuple[str, int], list[tuple[float, Callable[[], object]]]] = {}
         self._tokens: set[str] = set()
 
     def begin(self) -> None:
@@ -74,13 +74,13 @@ class Actors:
         for seconds, action in self._at_call.pop((execution, number), ()):
             self._simulation.scheduler.at(seconds, partial(self._do, action))
 
-    def _do(self, action: Callable[[], None]) -> None:
+    def _do(self, action: Callable[[], object]) -> None:
         """What AWS refuses, does not happen."""
         if self._simulation.schedule.faults:
             with suppress(AwsError):
                 action()
 
-    def _when(self, moment: Moment, action: Callable[[], None], what: object) -> None:
+    def _when(self, moment: Moment, action: Callable[[], object], what: object) -> None:
         def act() -> None:
             self._simulation.scheduler.note("actor", str(what))
             action()
