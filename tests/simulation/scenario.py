@@ -38,7 +38,7 @@ EXTENTS = ((0.5, 0.4), (0.9, 1.0), (1.0, 2.5))
 # A cutover makes so many calls, of which these lead to its changes, and that many with a rollback, tries or commands.
 CALLS, CHANGES, MOST_CALLS = 27, (10, 22), 60
 
-RACES = 0.2  # the share of seeds with a stranger who moves an address at the worst moment
+RACES = 0.3  # the share of seeds with a stranger who moves an address at the worst moment
 
 Health = Literal["unhealthy", "silent", "unhealthy as production", "unhealthy after the move", "slow"]
 CommandResult = Literal["fails", "hangs", "is slow"]
@@ -413,7 +413,7 @@ class _Author:
     def _race(self, execution: str, live: str, idle: str) -> Race:
         """The moments that matter: just before a change, where EC2 has no condition."""
         production: list[tuple[str, Literal["entered", "described"], Any]] = [
-            ("ReassociateStaging", "described", live), ("RestoreStaging", "entered", idle),
+            *[("ReassociateStaging", "described", live)] * 3, ("RestoreStaging", "entered", idle),
             ("RestoreStaging", "described", idle), ("RepairStaging", "described", idle),
             ("ReassociateStaging", "entered", live), ("RestoreProduction", "entered", "stranger"),
             ("ReassociateProduction", "entered", "nowhere"), ("ReassociateProduction", "entered", "stranger"),
