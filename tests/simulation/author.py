@@ -294,7 +294,8 @@ class _Author:
     def _race(self, execution: str, live: str, idle: str) -> Race:
         """The moments that matter: just before a change, where EC2 has no condition."""
         races: list[tuple[str, Literal["entered", "described"], Literal["production", "staging"], Any]] = [
-            ("ReassociateStaging", "described", "production", live), ("RestoreStaging", "entered", "production", idle),
+            *[("ReassociateStaging", "described", "production", live)] * 3,  # type: ignore[list-item]
+            ("RestoreStaging", "entered", "production", idle),
             ("RestoreStaging", "described", "production", idle), ("RepairStaging", "described", "production", idle),
             ("ReassociateStaging", "entered", "production", live),
             ("RestoreProduction", "entered", "production", "stranger"),
