@@ -413,7 +413,8 @@ class _Author:
     def _race(self, execution: str, live: str, idle: str) -> Race:
         """The moments that matter: just before a change, where EC2 has no condition."""
         production: list[tuple[str, Literal["entered", "described"], Any]] = [
-            *[("ReassociateStaging", "described", live)] * 3, ("RestoreStaging", "entered", idle),
+            ("ReassociateStaging", "described", live), ("ReassociateStaging", "described", live),
+            ("RestoreStaging", "entered", idle),
             ("RestoreStaging", "described", idle), ("RepairStaging", "described", idle),
             ("ReassociateStaging", "entered", live), ("RestoreProduction", "entered", "stranger"),
             ("ReassociateProduction", "entered", "nowhere"), ("ReassociateProduction", "entered", "stranger"),
