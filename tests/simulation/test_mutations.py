@@ -14,7 +14,7 @@ LONGEST_SECONDS = 60
 RUN = (
     "displacement-not-undone", "staging-displaces-production", "staging-moved-without-looking",
     "production-in-two-calls", "stranger-loses-production", "redriven-goes-on", "last-look-left-out",
-    "failure-rejects-nothing", "release-ignored", "command-sent-again", "lock-taken-from-a-holder",
+    "failure-rejects-nothing", "release-ignored", "command-unrecorded", "lock-taken-from-a-holder",
     "lock-released-before-the-rollback", "takeover-does-not-wait", "staging-not-restored", "production-not-restored",
     "restored-without-description", "notice-missing", "repair-keeps-the-lock",
 )  # fmt: skip
