@@ -194,7 +194,6 @@ class Guarantees:
         only_repaired = all(each.state == "RepairStaging" for each in made)
         extent = not made if outcome in NOTHING_CHANGED else only_repaired or outcome not in ONLY_REPAIRED
         self._judge("the-outcome-is-true", extent, f"{what}, and made {[each.action for each in made]}")
-        # A redriven execution leaves that to its repair.
         hooked = "beforeCutover0" in execution.steps and "afterRollback" in plan["hooks"] and not execution.ended_at
         undone = outcome == "CUT_OVER" or "AfterRollback" in execution.entered
         self._judge("hooks-are-undone", undone or not hooked, what)

@@ -87,11 +87,14 @@ class GuaranteesSeenWhole(Guarantees):
         self._bad: dict[str | None, str] = {}  # by a server's name, why no rollback may go there
         self._commands: list[CommandBegan] = []  # that run
         self._serving: dict[str | None, tuple[int, Serving]] = {}
+        self._displaced: tuple[str | None, str, float, int] | None = None  # production, by the state of an execution
         self._person_asked = False
         self._started: dict[str | None, float] = {}
 
     def observe(self, event: Event) -> list[Broken]:
         super().observe(event)
+        if isinstance(event, Passed | Failed):
+            self._leave(event)
         match event:
             case Failed():
                 self._executions[event.execution].passed.pop(event.state, None)
@@ -106,6 +109,14 @@ class GuaranteesSeenWhole(Guarantees):
             case CommandEnded():
                 self._commands = [each for each in self._commands if each.step != event.step]
         return self._broken
+
+    def _leave(self, event: Passed | Failed) -> None:
+        """A state that has displaced production in a race has put it back when it ends, unless a fault prevented it."""
+        if not self._sees_faults or self._displaced is None or self._displaced[:2] != (event.execution, event.state):
+            return
+        (_, _, at, number), self._displaced = self._displaced, None
+        back = self._moments[-1][1].production or self._disturbed > number or self._interfered_at > at
+        self._judge("production-stays-on-a-server", back, f"{event.state} displaced it in a race, and left it there")
 
     def settled(self, at: float, places: Places, holder: str | None) -> list[Broken]:
         """What is broken if nothing runs any more, long after the last fault."""
@@ -176,6 +187,8 @@ class GuaranteesSeenWhole(Guarantees):
         super()._judge_places(change, before, after, execution)
         if not isinstance(change, WatchedChange):
             return
+        if before.production and not after.production and self._is_race(change):
+            self._displaced = change.execution, change.state, self._at, self._number
         described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
         self._judge("described-before-each-change", described, f"{what}, and its function had not described it")

@@ -61,7 +61,7 @@ RELEASES, HOOKS = 0.2, 0.15  # the shares of the seeds that are about a release,
 EXTENTS = ((0.5, 0.4), (0.9, 1.0), (1.0, 2.5))
 # A cutover makes so many calls, of which these lead to its changes, and that many with a rollback, tries or commands.
 CALLS, CHANGES, MOST_CALLS = 27, (10, 22), 60
-RACES = 0.2  # the share of seeds with a stranger who moves an address at the worst moment
+RACES = 0.3  # the share of seeds with a stranger who moves an address at the worst moment
 
 
 def scenario_of(schedule: Schedule) -> Scenario:

@@ -220,12 +220,13 @@ class Observer:
             self._happens(Locked(self._now, after))
 
     def _follow_commands(self) -> None:
-        happened: list[tuple[float, int, type[Event], Command]] = []
+        happened: list[tuple[float, int, type[CommandBegan], Command]] = []
         for number, command in enumerate(self._world.ssm.commands):
             if number == len(self._commands):
                 self._commands.append((None, None))
             now = command.began, command.ended if command.began is not None else None
-            for kind, at, before in zip((CommandBegan, CommandEnded), now, self._commands[number], strict=True):
+            kinds: tuple[type[CommandBegan], ...] = CommandBegan, CommandEnded
+            for kind, at, before in zip(kinds, now, self._commands[number], strict=True):
                 if at is not None and before is None:
                     happened.append((at, number, kind, command))
             self._commands[number] = now
@@ -235,7 +236,7 @@ class Observer:
             if kind is CommandBegan and "commandRuns" not in item:
                 unnoticed = f"{given['Step']} began, and the lock's item does not say so"
                 self._judged([Broken("one-command-at-a-time", self._now, unnoticed)])
-            self._happens(kind(self._now, given["Execution"], given["Step"], command.instance_id))  # type: ignore[call-arg]
+            self._happens(kind(self._now, given["Execution"], given["Step"], command.instance_id))
 
 
 def _holder(item: Mapping[str, Any] | None) -> str | None:
