@@ -1,18 +1,18 @@
 """What a history of Step Functions says of an execution: its checks, its changes, and events for the checker of the
-guarantees (`Reader`); and what in it cannot be true (`contradictions`). Makes no calls. Source: Step Functions API
+guarantees (`Evidence`); and what in it cannot be true (`contradictions`). Makes no calls. Source: Step Functions API
 Reference, HistoryEvent."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from client import trace
-from client.progress import FAILED_TRY, Progress
-from client.result import ROLES, RUNNING
+from client.progress import FAILED_TRY, Line, Progress, details_of
+from client.result import ROLES, RUNNING, Result
 from client.text import JsonObject, as_object
 from client.trace import Event, Places
 from domain.lock import object_of
@@ -21,7 +21,7 @@ from domain.record import Record
 SKEW = timedelta(seconds=1)  # AWS's own clocks may differ
 PLACE = ("instanceId", "privateIp")
 CHECKS = ("HealthCheck", "CheckServers", "Rehearse", "Bake")
-FAILURE = f"(?:{'|'.join(FAILED_TRY)}|EvaluationFailed)"
+FAILURE = f"(?:{'|'.join(FAILED_TRY)})"
 # Which event may follow which one of its branch.
 LINK = re.compile(
     "(ExecutionStarted|ParallelStateStarted|[A-Z][a-z]+StateExited)>[A-Z][a-z]+StateEntered"
@@ -37,7 +37,7 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
     # Of each event its type, its moment, and the value that it hands on; before all of them, that is the input.
     before = {0: ("ExecutionStarted", described["startDate"], _value(described.get("input")))}
     for number, event in enumerate(events, 1):
-        previous, kind, details = event.get("previousEventId", 0), str(event["type"]), _details(event)
+        previous, kind, details = event.get("previousEventId", 0), str(event["type"]), details_of(event)
         last, moment, given = before.get(previous, ("", event["timestamp"], None))
         what, link = f"Event {event['id']} ({kind})", f"{last}>{kind}"
         if event["id"] != number:
@@ -53,7 +53,7 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
             yield f"{what} has another value than event {previous} handed on."
         before[event["id"]] = kind, event["timestamp"], value
     if described["status"] not in RUNNING:
-        last, details = (str(events[-1]["type"]), _details(events[-1])) if events else ("nothing", {})
+        last, details = (str(events[-1]["type"]), details_of(events[-1])) if events else ("nothing", {})
         if last != f"Execution{described['status'].title().replace('_', '')}":
             yield f"The history ends with {last}, but the execution is {described['status']}."
         for key in ("output", "error", "cause"):
@@ -62,77 +62,90 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
 
 
 @dataclass
-class Reader:
-    """Reads the events of an execution in order. `shown` has both addresses as they were shown last, at first as they
-    were before, if that is known; `changes` has what changed them, by which execution; None is someone else."""
+class Evidence(Progress):
+    """What AWS shows of an execution, and what that says. `shown` has both addresses as they were shown last, at first
+    as they were before, if that is known; `changes` has what changed them, by which execution; None is someone else."""
 
-    execution: str
+    described: JsonObject = field(default_factory=dict)
     shown: JsonObject = field(default_factory=dict)
-    progress: Progress = field(default_factory=Progress)
+    events: list[Event] = field(default_factory=list)
     checks: list[JsonObject] = field(default_factory=list)
     changes: list[JsonObject] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     approved_by: object = None
-    _asked: dict[str, JsonObject] = field(default_factory=dict)
-    _failed: dict[str, str] = field(default_factory=dict)
-    _results: dict[str, JsonObject] = field(default_factory=dict)
-
-    def read(self, event: Mapping[str, Any]) -> Iterator[Event]:
-        """What the next event says."""
-        at, kind, details, me = event["timestamp"].timestamp(), str(event["type"]), _details(event), self.execution
-        lines = self.progress.read(event)
-        state = str(details.get("name") or self.progress.state_of[event["id"]])
-        if kind.endswith("StateEntered"):
-            self._failed.pop(state, None)
-            yield trace.Entered(at, me, state)
-        elif kind == "TaskScheduled":
-            self._asked[state] = object_of(details.get("parameters"))
-        elif kind == "TaskSucceeded":
-            yield from self._succeed(at, state, object_of(details.get("output")))
-        elif kind == "ParallelStateFailed":
-            self._failed[self.progress.running[0]] = kind
-        elif kind in FAILED_TRY or kind == "EvaluationFailed":
-            self._failed[state] = str(details.get("error"))
-        elif kind.endswith("StateExited"):
-            error, result = self._failed.get(state), self._results.get(state)
-            if not error:
-                yield trace.Passed(at, me, state, result)
-        if state.startswith(CHECKS) and (kind == "TaskSucceeded" or kind in FAILED_TRY):
-            text, passed = "; ".join(line.text for line in lines), state not in self._failed
-            self.checks.append({"at": _moment(at), "state": state, "passed": passed, "text": text})
+    started_by: str | None = None
 
     @property
-    def places(self) -> list[JsonObject]:
-        """Of the plan."""
-        return [place for key in ("live", "idle", "stagingTo") if (place := as_object(self.progress.plan.get(key)))]
+    def arn(self) -> str:
+        return str(self.described["executionArn"])
 
-    def _succeed(self, at: float, state: str, result: JsonObject) -> Iterator[Event]:
-        payload, retried = as_object(result.get("Payload")), self._failed.pop(state, None) is not None
-        self._results[state], self.approved_by = payload, result.get("approvedBy", self.approved_by)
+    @property
+    def servers(self) -> dict[str, str | None]:
+        """The instances of the plan's servers, by name."""
+        places = [place for key in ("live", "idle", "stagingTo") if (place := as_object(self.plan.get(key)))]
+        return {str(place.get("name")): place.get("instanceId") for place in places}
+
+    @contextmanager
+    def unreadable(self) -> Iterator[None]:
+        """Around what reads the values of a history, which may have another form than expected."""
+        try:
+            yield
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            self.problems.append(f"The plan or an answer has another form than in this version: {error!r}.")
+
+    def read_whole(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """All events so far, and how the execution ended."""
+        self.problems += contradictions(self.described, history)
+        with self.unreadable():
+            for event in history:
+                self.read(event)
+        result, output = Result(self.described, self), object_of(self.described.get("output"))
+        for role in ROLES:
+            if role in output and output[role] != self.shown.get(role):
+                self.problems.append(f"The output has another {role} address than was described last.")
+        if ended := self.described.get("stopDate"):
+            end = trace.Ended(ended.timestamp(), self.arn, result.status, result.outcome, output, result.cause)
+            self.events.append(end)
+
+    def read(self, event: Mapping[str, Any]) -> list[Line]:
+        lines, at, kind = super().read(event), event["timestamp"].timestamp(), str(event["type"])
+        state = self.state_of[event["id"]]
+        if kind.endswith("StateEntered"):
+            self.events.append(trace.Entered(at, self.arn, state))
+        elif kind == "TaskSucceeded":
+            self.events += self._answered(at, state, self.results[state])
+        elif kind == "ParallelStateFailed":
+            self.errors.setdefault(self.running[0], []).append(kind)
+        elif kind.endswith("StateExited") and not self.error(state):
+            self.events.append(trace.Passed(at, self.arn, state, as_object(self.results.get(state, {}).get("Payload"))))
+        if state.startswith(CHECKS) and (kind == "TaskSucceeded" or kind in FAILED_TRY):
+            text = "; ".join(line.text for line in lines)
+            self.checks.append({"at": _moment(at), "state": state, "passed": not self.error(state), "text": text})
+        return lines
+
+    def _answered(self, at: float, state: str, result: JsonObject) -> Iterator[Event]:
+        payload, retried = as_object(result.get("Payload")), any(self.errors[state])
+        self.approved_by = result.get("approvedBy", self.approved_by)
         if not payload.get("healthy", True) is payload.get("passed", True) is True:
-            self._failed[state] = "it has not passed"
+            self.errors[state].append("it has not passed")
         if "changed" in payload and isinstance(payload.get("address"), dict):
             yield from self._change(at, state, payload, retried=retried)
         if all(isinstance(payload.get(role), dict) for role in ROLES):
             for role in ROLES:
                 yield from self._show(at, role, payload[role], by=None)
             yield trace.Seen(at, Places.shown(self.shown))
-        plan = self.progress.plan
-        servers = {
-            each.get("name"): each.get("instanceId") for each in map(as_object, (plan.get("live"), plan.get("idle")))
-        }
         for command in payload["commands"] if isinstance(payload.get("commands"), list) else ():
-            of_command = str(command.get("step")), servers.get(command.get("server"))
-            yield trace.CommandBegan(at, self.execution, *of_command)
+            server = self.servers.get(str(command.get("server")))
+            yield trace.CommandBegan(at, self.arn, str(command.get("step")), server)
         yield from self._lock(at, state, as_object(result.get("Attributes")))
 
     def _change(self, at: float, state: str, payload: JsonObject, *, retried: bool) -> Iterator[Event]:
-        address, asked = payload["address"], as_object(self._asked.get(state, {}).get("Payload"))
+        address, asked = payload["address"], as_object(self.asked.get(state, {}).get("Payload"))
         moved, allocation_id = payload["changed"] is True, address.get("allocationId")
         if asked.get("server") and any(asked.get(key) != address.get(key) for key in ("server", "privateIp")):
             self.problems.append(f"{state} has not put the address where it was asked to.")
         # If the answer of an earlier try was lost, a later one only finds what that one did.
-        by = self.execution if moved or retried else None
+        by = self.arn if moved or retried else None
         role = next((role for role in self.shown if self.shown[role].get("allocationId") == allocation_id), None)
         if role:
             more = {"state": state, "requestId": payload.get("requestId")}
@@ -162,7 +175,7 @@ class Reader:
 
     def _lock(self, at: float, state: str, item: JsonObject) -> Iterator[Event]:
         """`item` is what the update has returned of the pair's item."""
-        asked, me = self._asked.get(state, {}), self.execution
+        asked, me = self.asked.get(state, {}), self.arn
         values = {key[1:]: value for key, value in as_object(asked.get("ExpressionAttributeValues")).items()}
         if state == "TakeOverLock":
             dead = as_object(values.get("holder") or values.get("dead")).get("S")
@@ -176,11 +189,6 @@ class Reader:
 
 def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-
-
-def _details(event: Mapping[str, Any]) -> JsonObject:
-    """Each type of event has its own key for its details."""
-    return next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
 
 
 def _value(text: object) -> object:

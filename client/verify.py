@@ -8,11 +8,11 @@ from itertools import islice
 from client.account import Account, AwsError, Problem
 from client.executions import FIRST_SECONDS, LAST_READS, MOST_EXECUTIONS, caller, in_trail, started_by
 from client.guarantees import GUARANTEES, Guarantees
-from client.history import Reader, contradictions
+from client.history import Evidence
 from client.progress import ENDED
 from client.result import ROLES, RUNNING, Result
 from client.text import JsonObject, Rows, as_object, columns, plain
-from client.trace import Changed, Ended, Event, Unlocked
+from client.trace import Changed, Event, Unlocked
 from domain.lock import moment, object_of
 from domain.pair import Pair, Server
 
@@ -30,58 +30,39 @@ CHANGES = ("AssociateAddress", "DisassociateAddress")
 Sleep = Callable[[float], None]
 
 
-class Evidence:
-    """What AWS shows of an execution, and what that says. The execution `before` is the one that it repairs."""
+def _evidence(account: Account, described: JsonObject, sleep: Sleep, repaired: Evidence | None = None) -> Evidence:
+    evidence = Evidence(described=described, shown=dict(repaired.shown) if repaired else {})
+    for _ in range(LAST_READS):  # GetExecutionHistory is eventually consistent
+        history = account.events(evidence.arn)
+        if described["status"] in RUNNING or (history and history[-1]["type"] in ENDED):
+            break
+        sleep(FIRST_SECONDS)
+    evidence.read_whole(history)
+    return evidence
 
-    def __init__(self, account: Account, described: JsonObject, sleep: Sleep, before: "Evidence | None" = None) -> None:
-        self.described, self.arn, self.events = described, str(described["executionArn"]), list[Event]()
-        self.reader: Reader = Reader(self.arn, dict(before.reader.shown) if before else {})
-        self.problems, self.by = self.reader.problems, ""
-        for _ in range(LAST_READS):  # GetExecutionHistory is eventually consistent
-            history = account.events(self.arn)
-            if described["status"] in RUNNING or (history and history[-1]["type"] in ENDED):
-                break
-            sleep(FIRST_SECONDS)
-        self.problems += contradictions(described, history)
-        with self.unreadable():
-            for event in history:
-                self.events += self.reader.read(event)
-        self.result, output = Result(described, self.reader.progress), object_of(described.get("output"))
-        for role in ROLES:
-            if role in output and output[role] != self.reader.shown.get(role):
-                self.problems.append(f"The output has another {role} address than was described last.")
-        if ended := described.get("stopDate"):
-            result = self.result.status, self.result.outcome, output, self.result.cause
-            self.events.append(Ended(ended.timestamp(), self.arn, *result))
 
-    @contextmanager
-    def unreadable(self) -> Iterator[None]:
-        """Around what reads the values of a history, which may have another form than expected."""
-        try:
-            yield
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            self.problems.append(f"The plan or an answer has another form than in this version: {error!r}.")
+def _to_json(evidence: Evidence) -> JsonObject:
+    described = evidence.described
+    began, ended = described["startDate"].isoformat(), described.get("stopDate")
+    about = {"began": began, "ended": ended and ended.isoformat(), "input": described.get("input")}
+    about |= {"by": evidence.started_by, "approvedBy": evidence.approved_by}
+    return {**Result(described, evidence).to_json(), **about, "checks": evidence.checks, "changes": evidence.changes}
 
-    def to_json(self) -> JsonObject:
-        stopped, reader = self.described.get("stopDate"), self.reader
-        about = {"began": self.described["startDate"].isoformat(), "ended": stopped and stopped.isoformat()}
-        about |= {"input": self.described.get("input"), "by": self.by or None, "approvedBy": reader.approved_by}
-        return {**self.result.to_json(), **about, "checks": reader.checks, "changes": reader.changes}
 
-    def tables(self) -> Iterator[Rows]:
-        needed = self.reader.progress.plan.get("approvalMinutes") is not None
-        approver = plain(self.reader.approved_by or ("nobody" if needed else "nobody: no approval was needed"))
-        yield [*self.result.summary(), ("started by", plain(self.by or "unknown")), ("approved by", approver)]
-        checks = [
-            {"check": each["state"], "at": each["at"], "result": "passed" if each["passed"] else "failed",
-             "shows": each["text"]} for each in self.reader.checks
-        ]  # fmt: skip
-        changes = [
-            {"change": each["address"] or each["allocationId"], "at": each["at"], "from": each["from"] or "-",
-             "to": each["to"] or "-", "request": each["requestId"] or "unknown",
-             "by": each["state"] or each["by"] or "someone else"} for each in self.reader.changes
-        ]  # fmt: skip
-        yield from ([("", line) for line in columns(table)] for table in (checks, changes) if table)
+def _tables(evidence: Evidence) -> Iterator[Rows]:
+    nobody = "nobody" if evidence.plan.get("approvalMinutes") is not None else "nobody: no approval was needed"
+    people = [("started by", evidence.started_by or "unknown"), ("approved by", evidence.approved_by or nobody)]
+    yield [*Result(evidence.described, evidence).summary(), *((label, plain(who)) for label, who in people)]
+    checks = [
+        {"check": each["state"], "at": each["at"], "result": "passed" if each["passed"] else "failed",
+         "shows": each["text"]} for each in evidence.checks
+    ]  # fmt: skip
+    changes = [
+        {"change": each["address"] or each["allocationId"], "at": each["at"], "from": each["from"] or "-",
+         "to": each["to"] or "-", "request": each["requestId"] or "unknown",
+         "by": each["state"] or each["by"] or "someone else"} for each in evidence.changes
+    ]  # fmt: skip
+    yield from ([("", line) for line in columns(table)] for table in (checks, changes) if table)
 
 
 def verified(account: Account, execution: str, *, sleep: Sleep = time.sleep) -> tuple[JsonObject, list[Rows]]:
@@ -92,23 +73,23 @@ def verified(account: Account, execution: str, *, sleep: Sleep = time.sleep) -> 
         raise Problem(f"{plain(described['executionArn'])} is not an execution of {plain(workflow)} or of its repair.")
     if described["status"] in RUNNING:
         notes.append("The execution still runs: only what it has done so far was checked.")
-    evidence = [Evidence(account, described, sleep)]
+    evidence = [_evidence(account, described, sleep)]
     with _noted(notes, "Whether the execution was repaired was not checked."):
-        evidence += [Evidence(account, repair, sleep, evidence[0]) for repair in _repairs_of(account, described)]
+        evidence += [_evidence(account, repair, sleep, evidence[0]) for repair in _repairs_of(account, described)]
     by, why_unknown = started_by(account, [each.described for each in evidence], sleep=sleep)
     notes += [why_unknown] if why_unknown else []
     with _noted(notes, "The changes were not compared with CloudTrail."):
         notes += _compare_with_cloudtrail(account, evidence, sleep)
     for each in evidence:
-        each.by = by.get(each.arn, "")
+        each.started_by = by.get(each.arn)
     guarantees = [*_judged(evidence)]
     kept, (first, *repairs) = (
         all(each["result"] != "broken" for each in guarantees),
-        (each.to_json() for each in evidence),
+        map(_to_json, evidence),
     )
     document = {**first, "repairs": repairs, "kept": kept, "guarantees": guarantees, "notChecked": notes}
     promises = [(each["result"], ": ".join([each["promise"].rstrip("."), *each["seen"]])) for each in guarantees]
-    tables = [table for each in evidence for table in each.tables()]
+    tables = [table for each in evidence for table in _tables(each)]
     return document, [*tables, [*promises, *(("not checked", plain(note)) for note in notes)]]
 
 
@@ -123,9 +104,8 @@ def _noted(notes: list[str], what: str) -> Iterator[None]:
 
 def _pair_of(evidence: Sequence[Evidence]) -> Pair:
     """As the first plan has it."""
-    reader = next((each.reader for each in evidence if each.reader.places), evidence[0].reader)
-    plan, servers = reader.progress.plan, {each.get("name"): each.get("instanceId") for each in reader.places}
-    first, second, *_ = (*(Server(str(name), str(each)) for name, each in servers.items()), *[Server("", "")] * 2)
+    plan, servers = next(((each.plan, each.servers) for each in evidence if each.servers), (evidence[0].plan, {}))
+    first, second, *_ = (*(Server(name, str(each)) for name, each in servers.items()), *[Server("", "")] * 2)
     production, staging = (str(as_object(plan.get(role)).get("allocationId")) for role in ROLES)
     return Pair(str(plan.get("pair")), production, staging, (first, second), health_check=[])
 
@@ -163,7 +143,7 @@ def _judged(evidence: Sequence[Evidence]) -> Iterator[JsonObject]:
 def _compare_with_cloudtrail(account: Account, evidence: Sequence[Evidence], sleep: Sleep) -> list[str]:
     """Writes into each change which call it was, and whose, and adds changes by others. Returns which calls CloudTrail
     does not show; it may be some minutes late. Source: CloudTrail User Guide, "Record contents"."""
-    first, changes = evidence[0], [change for each in evidence for change in each.reader.changes]
+    first, changes = evidence[0], [change for each in evidence for change in each.changes]
     began, ended = first.described["startDate"], evidence[-1].described.get("stopDate") or first.described["answered"]
     events = (call for name in CHANGES for call in in_trail(account, name, began, ended, sleep))
     accepted = (call for call in events if call.get("eventSource") == "ec2.amazonaws.com" and not call.get("errorCode"))
@@ -174,7 +154,7 @@ def _compare_with_cloudtrail(account: Account, evidence: Sequence[Evidence], sle
             if not _is_of(call, change):
                 first.problems.append(f"CloudTrail shows {change['requestId']} as {call.get('requestParameters')}.")
             change |= {"requestId": call["requestID"], "eventId": call.get("eventID"), "calledBy": _caller(call)}
-    shown = [address for each in evidence for address in (*each.reader.shown.values(), *each.reader.changes)]
+    shown = [address for each in evidence for address in (*each.shown.values(), *each.changes)]
     ids = {*_pair_of(evidence).ids, *(str(each.get(key)) for each in shown for key in ("associationId", "publicIp"))}
     for request_id, call in calls.items():
         given, at = as_object(call.get("requestParameters")), moment(call.get("eventTime"))
@@ -188,7 +168,7 @@ def _compare_with_cloudtrail(account: Account, evidence: Sequence[Evidence], sle
                 "eventId": call.get("eventID"),
             }
             nothing = dict.fromkeys(("state", "address", "from"))
-            first.reader.changes.append({**nothing, **change, "allocationId": to[0], "to": to[1]})
+            first.changes.append({**nothing, **change, "allocationId": to[0], "to": to[1]})
     late = [change["requestId"] or f"of {change['state']}" for change in changes if "eventId" not in change]
     return [f"CloudTrail does not show these requests, or not yet: {', '.join(map(str, late))}."] if late else []
 
