@@ -17,6 +17,7 @@ from client.trace import (
     Execution,
     Passed,
     Places,
+    Step,
     Unlocked,
 )
 from domain.lock import LAST_CALL_SECONDS
@@ -46,9 +47,10 @@ class Disturbed(Event):
 
 
 @dataclass(frozen=True)
-class Failed(Entered):
-    """The state has failed, after all its tries."""
+class Failed(Step):
+    """The state has failed, after all its tries. It is no kind of Entered: what began then did not begin again."""
 
+    state: str
     error: str
 
 

@@ -128,6 +128,8 @@ class Observer:
         if execution.status == RUNNING:
             return
         self.step()
+        if any(self._world.ec2.state_of(server.instance_id) != "running" for server in self._pair.servers):
+            self._happens(Disturbed(self._now))  # no address can be moved there
         of_end = execution.status, execution.outcome, execution.output, execution.cause, self._world.ec2.places()
         self._happens(EndedAt(self._now, execution.arn, *of_end))
         if execution.machine == CUTOVER and execution.status in (SUCCEEDED, FAILED) and not execution.redrives:

@@ -1,6 +1,7 @@
 """An execution stands still before a call until another one has made its own."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.simulation.fates import Call, Fate
@@ -19,7 +20,7 @@ class Outside:
         Preemptions(self, until)
         for name, after in (("first", 0), ("second", 10)):
             group = self.scheduler.group(name)
-            self.scheduler.spawn(name, lambda name=name: self.execute(name), after=after, group=group)
+            self.scheduler.spawn(name, partial(self.execute, name), after=after, group=group)
         self.scheduler.run(until=START + 1000)
 
     def execute(self, name: str) -> None:
