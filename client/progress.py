@@ -3,7 +3,6 @@ what the item of its lock adds: the command that runs, the approval. An event's 
 it means, not its state's name, so a workflow may have new states (API reference of Step Functions, HistoryEvent)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -27,24 +26,20 @@ class Line(NamedTuple):
     good: bool | None = None
 
 
-@dataclass
 class Progress:
-    """Reads events in order, and keeps what they show. The last event was `seconds` after the execution began."""
+    """Reads events in order, and keeps what they show. The last event was `seconds` after the execution began, `doing`
+    has words about the running state, `definition` the workflow's states by name, once there was a failure. Of a state,
+    `asked` has the parameters of its last call, `results` its result, and `errors` each try since its entry: its error,
+    or an empty text if it passed."""
 
-    began: datetime | None = None
-    last, seconds, ended, doing = 0, 0.0, False, ""  # `doing` has words about the running state
-    running: list[str] = field(default_factory=list)
-    states: list[JsonObject] = field(default_factory=list)
-    health_checks: list[JsonObject] = field(default_factory=list)
-    plan: JsonObject = field(default_factory=dict)
-    definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
-    # Of each state, the parameters of its last call, the result, and since its entry the error of each try, or "".
-    asked: dict[str, JsonObject] = field(default_factory=dict)
-    results: dict[str, JsonObject] = field(default_factory=dict)
-    errors: dict[str, list[str]] = field(default_factory=dict)
-    state_of: dict[int, str] = field(default_factory=dict)  # by the id of an event
-    _seen: set[str] = field(default_factory=set)
-    _repeats, _failed = False, ""
+    def __init__(self, definition: JsonObject | None = None) -> None:
+        self.definition, self.plan = definition, JsonObject()
+        self.began: datetime | None = None
+        self.last, self.seconds, self.ended, self.doing = 0, 0.0, False, ""
+        self.running, self.states, self.health_checks = list[str](), list[JsonObject](), list[JsonObject]()
+        self.asked, self.results, self.errors = dict[str, JsonObject](), dict[str, JsonObject](), dict[str, list[str]]()
+        self.state_of = dict[int, str]()  # by the id of an event
+        self._seen, self._repeats, self._failed = set[str](), False, ""
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         """Take the next event. Returns the lines to print about it."""
@@ -77,8 +72,10 @@ class Progress:
             lines += self._scheduled(state, as_object(self.asked[state].get("Payload")))
         elif kind == "TaskSucceeded":
             self.results[state] = object_of(details.get("output"))
-            self.errors.setdefault(state, []).append("")
-            lines += self._succeeded(as_object(self.results[state].get("Payload")))
+            payload = as_object(self.results[state].get("Payload"))
+            passed = payload.get("healthy", True) is payload.get("passed", True) is True
+            self.errors.setdefault(state, []).append("" if passed else "it has not passed")
+            lines += self._succeeded(payload)
         return lines
 
     @property
@@ -89,7 +86,7 @@ class Progress:
         return f"{first}: {', '.join(others)}" if others else first
 
     def error(self, state: str) -> str:
-        """Of the last try of this state since it was entered; empty for a success, or without a try."""
+        """Of the last try of this state since it was entered; empty if it passed, or without a try."""
         return self.errors.get(state, [""])[-1]
 
     def _entered(self, state: str, *, is_wait: bool) -> Iterator[Line]:
