@@ -194,8 +194,9 @@ class Guarantees:
         only_repaired = all(each.state == "RepairStaging" for each in made)
         extent = not made if outcome in NOTHING_CHANGED else only_repaired or outcome not in ONLY_REPAIRED
         self._judge("the-outcome-is-true", extent, f"{what}, and made {[each.action for each in made]}")
-        in_vain = "beforeCutover0" in execution.steps and outcome != "CUT_OVER" and "afterRollback" in plan["hooks"]
-        self._judge("hooks-are-undone", not in_vain or "AfterRollback" in execution.entered, what)
+        hooked = "beforeCutover0" in execution.steps and "afterRollback" in plan["hooks"] and not execution.ended_at
+        undone = outcome == "CUT_OVER" or "AfterRollback" in execution.entered
+        self._judge("hooks-are-undone", undone or not hooked, what)
         if outcome == "RollbackFailed" and ended.cause and plan:
             places = ("live", "idle") if plan["canRollBack"] else ("idle", "stagingTo")
             ends = {*zip(self._addresses, map(execution.server, places), strict=True)}

@@ -87,22 +87,36 @@ class GuaranteesSeenWhole(Guarantees):
         self._bad: dict[str | None, str] = {}  # by a server's name, why no rollback may go there
         self._commands: list[CommandBegan] = []  # that run
         self._serving: dict[str | None, tuple[int, Serving]] = {}
+        self._displaced: tuple[str | None, str, float, int] | None = None  # production, by the state of an execution
         self._person_asked = False
+        self._started: dict[str | None, float] = {}
 
     def observe(self, event: Event) -> list[Broken]:
         super().observe(event)
+        if isinstance(event, Passed | Failed):
+            self._leave(event)
         match event:
+            case Failed():
+                self._executions[event.execution].passed.pop(event.state, None)
+            case Entered():
+                self._started.setdefault(event.execution, event.at)
             case Disturbed():
                 self._disturbed = self._number
             case Serving():
                 self._serving[event.instance_id] = self._number, event
-            case Failed():
-                self._executions[event.execution].passed.pop(event.state, None)
             case Unlocked():
                 self._unlock(event)
             case CommandEnded():
                 self._commands = [each for each in self._commands if each.step != event.step]
         return self._broken
+
+    def _leave(self, event: Passed | Failed) -> None:
+        """A state that has displaced production in a race has put it back when it ends, unless a fault prevented it."""
+        if not self._sees_faults or self._displaced is None or self._displaced[:2] != (event.execution, event.state):
+            return
+        (_, _, at, number), self._displaced = self._displaced, None
+        back = self._moments[-1][1].production or self._disturbed > number or self._interfered_at > at
+        self._judge("production-stays-on-a-server", back, f"{event.state} displaced it in a race, and left it there")
 
     def settled(self, at: float, places: Places, holder: str | None) -> list[Broken]:
         """What is broken if nothing runs any more, long after the last fault."""
@@ -139,6 +153,8 @@ class GuaranteesSeenWhole(Guarantees):
             change = replace(change, instance_id=server.instance_id)
         if change.execution is None:
             self._others[change.allocation_id] = self._at
+            if change.after and (live := self._servers.get(change.after.production or "")):
+                self._bad.pop(live.name, None)  # users are served by it now
         super()._change(change, execution)
 
     def _judge_change(self, change: Changed, execution: Execution) -> None:
@@ -171,6 +187,8 @@ class GuaranteesSeenWhole(Guarantees):
         super()._judge_places(change, before, after, execution)
         if not isinstance(change, WatchedChange):
             return
+        if before.production and not after.production and self._is_race(change):
+            self._displaced = change.execution, change.state, self._at, self._number
         described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
         self._judge("described-before-each-change", described, f"{what}, and its function had not described it")
@@ -202,6 +220,8 @@ class GuaranteesSeenWhole(Guarantees):
     def _unlock(self, event: Unlocked) -> None:
         record = event.record if event.record and event.record.interrupted is None else None
         if record:
+            if event.by is None and (record.last_cutover or {}).get("execution") == event.execution:
+                self._bad.pop((record.last_cutover or {}).get("to"), None)  # it was stopped while it released its lock
             why = self._bad.get(record.rollback_to.server)
             self._judge("the-record-is-true", why is None, f"{record.rollback_to}, but {why}")
 
@@ -232,6 +252,9 @@ class GuaranteesSeenWhole(Guarantees):
             self._judge_serving(
                 execution, "production", "Bake" if plan["bakeSeconds"] else "HealthCheckProduction", what
             )
+        if outcome == "CutoverInProgress":
+            waited = ended.at - self._started.get(execution.arn, ended.at)
+            self._judge("the-outcome-is-true", waited >= plan.get("waitSeconds", 0), f"{what} after {waited} s")
         asks = ASKS.search(f"{ended.cause} {(ended.output or {}).get('warnings')}")
         self._person_asked = self._person_asked or asks is not None
         made = execution.changes
@@ -239,7 +262,8 @@ class GuaranteesSeenWhole(Guarantees):
         begun = ended.is_interruption and not plan.get("rollback")
         begun = begun and any(each.state != "RepairStaging" for each in made)
         idle = self._servers.get(execution.server("idle") or "")
-        if idle and outcome == "CUT_OVER":
+        has_cut_over = record and (record.last_cutover or {}).get("execution") == execution.arn
+        if idle and (outcome == "CUT_OVER" or has_cut_over):  # it may be stopped after it has released its lock
             self._bad.pop(idle.name, None)
         elif idle and plan["decision"] == "CUT_OVER" and (begun or outcome in ROLLED_BACK):
             self._bad[idle.name] = f"{what}, after a cutover to {idle.name} had begun"
@@ -258,3 +282,5 @@ class GuaranteesSeenWhole(Guarantees):
         cutover = record.last_cutover or {}
         true = (cutover.get("execution") == execution.arn) == (outcome == "CUT_OVER")
         self._judge("the-record-is-true", true, f"{what}, but the record has {cutover}")
+        rejects = outcome not in ROLLED_BACK or (plan["idle"] or {}).get("name") in record.rollback_to.rejected
+        self._judge("the-record-is-true", rejects, f"{what}, and {record.rollback_to} does not reject its server")

@@ -3,6 +3,7 @@
 import argparse
 import os
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", metavar="KEY", help="with --seed: nothing else deviates")
     forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("KEY", "KIND")}
     parser.add_argument("--force", help="with --seed: this deviates, in this way", **forced)
+    parser.add_argument("--shrink", action="store_true", help="with --seed: leaves out what its failure does not need")
     options = parser.parse_args()
     if options.seed is not None:
         return tell(options)
@@ -32,10 +34,11 @@ def main() -> int:
     corpus = None if options.seeds or options.mutation else Corpus(CORPUS)
     exploration = Exploration(seeds, corpus, [options.mutation] if options.mutation else [])
     failures = exploration.run(processes=options.processes, seconds=options.seconds)
-    mutation = f" --mutation {options.mutation}" if options.mutation else ""
     for failure in failures:
-        print(f"seed {failure['seed']}: {failure['failure']}")
-        print(f"Replay it: python -m tests.simulation --seed {failure['seed']}{mutation}")
+        print(f"seed {failure['seed']}: {failure['failure']}", flush=True)
+        shrunk = ["--shrink", *(["--mutation", options.mutation] if options.mutation else [])]
+        command = [sys.executable, "-m", "tests.simulation", "--seed", str(failure["seed"]), *shrunk]
+        subprocess.run(command, cwd=PROJECT, check=False)
     return 1 if failures else 0
 
 
@@ -57,14 +60,18 @@ def tell(options: argparse.Namespace) -> int:
         next(mutation for mutation in MUTATIONS if mutation.name == options.mutation).apply()
     from tests.simulation.one_run import run  # noqa: PLC0415
     from tests.simulation.schedule import Schedule  # noqa: PLC0415
+    from tests.simulation.shrink import command, shrink  # noqa: PLC0415
 
     only = None if options.only is None else frozenset(options.only)
     finished = run(Schedule(options.seed, only=only, forced=dict(options.force)))
+    if options.shrink and finished.failure:
+        finished = shrink(finished)
     print(finished.story)
     print(f"seed {finished.seed}: {finished.summary}")
     print(f"fingerprint {finished.fingerprint}")
     if finished.failure:
         print(finished.failure)
+        print(f"Replay it: {command(finished, options.mutation)}")
     return 1 if finished.failure else 0
 
 

@@ -44,7 +44,8 @@ class Execution:
     def outcome(self) -> str:
         """What it ended with; its status if it was interrupted, or still runs."""
         if self.status == SUCCEEDED:
-            return str(self.output["outcome"])
+            named = isinstance(self.output, dict) and self.output.get("outcome")
+            return str(named or self.status)  # a mutation may leave it out
         return str(self.error) if self.status == FAILED else self.status
 
     @property

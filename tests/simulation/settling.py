@@ -98,7 +98,9 @@ class _End:
         _require(self._is_sound or excused, f"the addresses are on {self._places}, and nobody was asked to act")
         if (lock := self._record.lock) and not lost:
             holder = self._executions.get(lock.execution)
-            kept = holder and holder.status == SUCCEEDED  # the release has failed, and no event starts a repair
+            taken = max(each.at for each in self._world.dynamodb.writes if _holder(each.after) != _holder(each.before))
+            # Then no event starts a repair: its release has failed, or it was stopped before its lock was written.
+            kept = holder and (holder.status == SUCCEEDED or taken > _ended(holder))
             before = holder is None and self._scenario.oddities.dead_lock
             _require(kept or before, f"{lock.execution} still holds the lock")
 
@@ -178,6 +180,11 @@ class _End:
         is_so = self._is_sound and self._places.production == live
         _require(is_so, f"{execution.name} ended {execution.outcome}, and the addresses are on {self._places}")
         _require(self._record.lock is None, f"{execution.name} has ended and still holds the lock")
+
+
+def _holder(item: Mapping[str, Any] | None) -> str | None:
+    holder: str | None = (item or {}).get("execution", {}).get("S")
+    return holder
 
 
 def _ended(execution: Execution) -> float:

@@ -126,7 +126,7 @@ def test_a_task_gets_its_arguments_and_the_context() -> None:
     assert (call.state, call.retry_count, call.timeout_seconds, call.token) == ("First", 0, 120, None)
 
 
-def test_a_retry_waits_longer_each_time_and_evaluates_the_arguments_anew() -> None:
+def test_a_retry_waits_longer_each_time_and_evaluates_the_arguments_again() -> None:
     fake = Fake(First=[TaskFailed("Busy")] * 5 + ["done"])
     retrier = {"ErrorEquals": ["Busy"], "IntervalSeconds": 1, "BackoffRate": 3, "MaxDelaySeconds": 10, "MaxAttempts": 5}
     first = task(Arguments="{% $states.context.State.RetryCount %}", Retry=[retrier])
@@ -226,9 +226,10 @@ def test_an_undefined_result_fails_its_state_wherever_it_is(state: dict[str, Any
 @pytest.mark.parametrize("field", ["Arguments", "Assign", "Output"])
 @pytest.mark.parametrize("expression", ["$states.input.missing", "$error('a reason')", "function($x) { $x }"])
 def test_an_expression_without_a_result_is_an_error_that_a_task_can_catch(field: str, expression: str) -> None:
-    first = task(**{field: {"key": f"{{% {expression} %}}"}}, Catch=[ANY_ERROR])
-    caught = run(Fake(), {}, First=first, End=show(), Caught=show(error="$states.input.Error"))
-    assert caught == {"error": "States.QueryEvaluationError"}
+    catcher = {**ANY_ERROR, "Output": ["{% $states.errorOutput.Error %}", "{% $exists($states.result) %}"]}
+    first = task(**{field: {"key": f"{{% {expression} %}}"}}, Catch=[catcher])
+    caught = run(Fake(), {}, First=first, End=show(), Caught={"Type": "Succeed"})
+    assert caught == ["States.QueryEvaluationError", False]
 
 
 def test_a_catch_that_cannot_be_evaluated_ends_the_execution() -> None:
@@ -290,10 +291,10 @@ def test_a_wait_lasts_its_seconds_or_until_its_timestamp() -> None:
     fake = Fake()
     run(
         fake,
-        {"until": "2026-11-30T12:00:10.250Z"},
+        {"until": "2026-11-30T12:00:10.250Z", "past": "2026-11-30T12:00:00Z"},
         First={"Type": "Wait", "Seconds": "{% 2 + 1 %}", "Next": "Second"},
         Second={"Type": "Wait", "Timestamp": "{% $states.input.until %}", "Next": "Third"},
-        Third={"Type": "Wait", "Timestamp": "{% $states.input.until %}", "Next": "End"},
+        Third={"Type": "Wait", "Timestamp": "{% $states.input.past %}", "Next": "End"},
         End=show(),
     )
     assert fake.pauses == [3, 7, 0]
@@ -324,8 +325,8 @@ def test_a_task_that_waits_for_its_token_has_another_one_for_each_try() -> None:
     ids=str,
 )
 def test_what_is_larger_than_256_kib_ends_the_execution(state: dict[str, Any]) -> None:
-    fake = Fake(First=[TOO_LARGE])
-    given = TOO_LARGE if state != task() else None
+    result, given = (TOO_LARGE, {}) if state == task() else ({}, TOO_LARGE)
+    fake = Fake(First=[result])
     error, _ = failure(fake, given, First={**state, "Catch": [ANY_ERROR]}, Caught=show(), End=show())
     assert error == "States.DataLimitExceeded"
 
@@ -390,7 +391,7 @@ def value_of(text: str, **variables: Any) -> Any:
     return template(f"{{% {text} %}}")(Scope(variables, {"input": {"key": None}}, lambda: 0))
 
 
-def test_parse_reads_json_and_fails_its_state_if_it_is_none() -> None:
+def test_parse_reads_json_and_fails_its_state_for_any_other_text() -> None:
     assert value_of('$parse("{\\"key\\": [null, 1]}").key[1]') == 1
     assert value_of('$parse("null")') is None
     with pytest.raises(QueryFailed):

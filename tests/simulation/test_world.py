@@ -63,7 +63,7 @@ def test_a_change_says_where_both_addresses_were_and_are_and_which_was_displaced
     assert (change.instance_id, change.displaced, change.by_someone_else) == (TAO, (STAGING,), False)
 
 
-def test_a_call_that_changes_nothing_is_no_change(world: World) -> None:
+def test_a_call_that_changes_nothing_is_not_recorded_as_a_change(world: World) -> None:
     associate(world, PRODUCTION, BITTYBOT)
     world.ec2.move(STAGING, TAO)
     world.ec2.move(world.ec2.third, None)

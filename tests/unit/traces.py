@@ -42,7 +42,8 @@ def addresses(places: Places) -> dict[str, Any]:
 def record(outcome: str, *, back: str | None = None, execution: str = ONE) -> Record:
     cutover = {"execution": execution} if outcome == "CUT_OVER" else None
     last = {"outcome": outcome, "execution": execution}
-    return Record(rollback_to=RollbackTo(back), last_cutover=cutover, last_outcome=last)
+    rejected = ("b",) if outcome in ("RolledBack", "RollbackFailed") else ()
+    return Record(rollback_to=RollbackTo(back, rejected=rejected), last_cutover=cutover, last_outcome=last)
 
 
 @dataclass

@@ -124,7 +124,7 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
 
 
 @pytest.mark.parametrize(("doctor", "expected"), DOCTORED.values(), ids=DOCTORED)
-def test_a_doctored_history_of_a_cutover_is_told_from_the_true_one(
+def test_a_doctored_history_of_a_cutover_is_distinguished_from_the_true_one(
     aws: Aws, history: Callable[[Execution], Events], doctor: Doctor, expected: str
 ) -> None:
     execution = aws.execute({})
@@ -134,7 +134,7 @@ def test_a_doctored_history_of_a_cutover_is_told_from_the_true_one(
     assert expected in replayed(execution, events)[0]
 
 
-def test_a_history_that_goes_on_after_the_end_of_the_interpreter_is_told(
+def test_a_history_that_goes_on_after_the_end_of_the_interpreter_is_reported(
     aws: Aws, history: Callable[[Execution], Events]
 ) -> None:
     execution = aws.execute({})
@@ -143,7 +143,7 @@ def test_a_history_that_goes_on_after_the_end_of_the_interpreter_is_told(
     assert "the history goes on: event 999, Exited" in replayed(execution, [*events, more])[0]
 
 
-def test_a_branch_that_failed_with_another_error_is_told(
+def test_a_branch_that_failed_with_another_error_is_reported(
     aws: Aws, web: Web, history: Callable[[Execution], Events]
 ) -> None:
     web.behaviour["tao"] = sick
