@@ -21,7 +21,6 @@ SKEW = timedelta(seconds=1)  # AWS's own clocks may differ
 PLACE = ("instanceId", "privateIp")
 CHECKS = ("HealthCheck", "CheckServers", "Rehearse", "Bake")
 FAILURE = f"(?:{'|'.join(FAILED_TRY)})"
-NOTHING: JsonObject = {}
 ANOTHER_FORM = ("The plan or an answer has another form than in this version:",
                 AttributeError, LookupError, TypeError, ValueError)  # fmt: skip
 # Which event may follow which one of its branch.
@@ -67,32 +66,27 @@ class Evidence(Progress):
     """What AWS shows of an execution, and what that says. `shown` has both addresses as they were shown last, at first
     as they were before, if that is known; `changes` has what changed them, by which execution; None is someone else."""
 
-    def __init__(self, described: JsonObject, shown: JsonObject) -> None:
+    def __init__(self, described: JsonObject, history: Sequence[Mapping[str, Any]], shown: JsonObject) -> None:
         super().__init__()
         self.described, self.arn, self.shown = described, str(described["executionArn"]), dict(shown)
-        self.events, self.problems = list[Event](), list[str]()
+        self.events, self.problems = list[Event](), [*contradictions(described, history)]
         self.checks, self.changes = list[JsonObject](), list[JsonObject]()
         self.approved_by, self._moment = "", ""
+        with noted(self.problems, *ANOTHER_FORM):
+            for event in history:
+                self.read(event)
+        self.result, output = Result(described, self), object_of(described.get("output"))
+        others = [role for role in ROLES if role in output and output[role] != self.shown.get(role)]
+        self.problems += [f"The output has another {role} address than was described last." for role in others]
+        if ended := described.get("stopDate"):
+            end = self.result.status, self.result.outcome, output, self.result.cause
+            self.events.append(trace.Ended(ended.timestamp(), self.arn, *end))
 
     @property
     def servers(self) -> dict[str, str | None]:
         """The instances of the plan's servers, by name."""
         places = [place for key in ("live", "idle", "stagingTo") if (place := as_object(self.plan.get(key)))]
         return {str(place.get("name")): place.get("instanceId") for place in places}
-
-    def read_whole(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """All events so far, and how the execution ended."""
-        self.problems += contradictions(self.described, history)
-        with noted(self.problems, *ANOTHER_FORM):
-            for event in history:
-                self.read(event)
-        self.result, output = Result(self.described, self), object_of(self.described.get("output"))
-        for role in ROLES:
-            if role in output and output[role] != self.shown.get(role):
-                self.problems.append(f"The output has another {role} address than was described last.")
-        if ended := self.described.get("stopDate"):
-            end = self.result.status, self.result.outcome, output, self.result.cause
-            self.events.append(trace.Ended(ended.timestamp(), self.arn, *end))
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         lines, kind, moment = super().read(event), str(event["type"]), event["timestamp"]
@@ -120,7 +114,7 @@ class Evidence(Progress):
             to = as_object(asked.get("Payload"))
             if to.get("server") and any(to.get(key) != address.get(key) for key in ("server", "privateIp")):
                 self.problems.append(f"{state} has not put the address where it was asked to.")
-            yield from self._show(at, address, by, state, payload)
+            yield from self._show(at, address, by, state, payload.get("requestId"), moved=payload["changed"] is True)
         if all(isinstance(payload.get(role), dict) for role in ROLES):
             for role in ROLES:
                 yield from self._show(at, payload[role])
@@ -138,16 +132,12 @@ class Evidence(Progress):
             yield trace.Unlocked(at, self.arn, record=Record.from_item(values))
 
     def _show(
-        self,
-        at: float,
-        address: JsonObject,
-        by: str | None = None,
-        state: str = "",
-        answer: JsonObject = NOTHING,
-    ) -> Iterator[Event]:
-        """Keeps where an address is. If it was elsewhere, or the answer of a function says so, it was changed."""
+        self, at: float, address: JsonObject, by: str | None = None, state: str = "", request_id: object = None, *,
+        moved: bool = False,
+    ) -> Iterator[Event]:  # fmt: skip
+        """Keeps where an address is. If it was elsewhere, or a function has `moved` it, it was changed."""
         action = "AssociateAddress" if address.get("associationId") else "DisassociateAddress"
-        moved, to = answer.get("changed") is True, (address.get("allocationId"), address.get("instanceId"))
+        to = address.get("allocationId"), address.get("instanceId")
         role = next((role for role in self.shown if self.shown[role].get("allocationId") == to[0]), None)
         if role is None:
             yield from [trace.Changed(at, by, action, *to, state=state)] * moved
@@ -159,7 +149,7 @@ class Evidence(Progress):
             self.shown[other] = beside | dict.fromkeys(("associationId", "server", *PLACE))  # EC2 has displaced it
         if moved or before != Places.shown(self.shown):
             self.changes.append({
-                "at": self._moment, "by": by, "state": state or None, "requestId": answer.get("requestId"),
+                "at": self._moment, "by": by, "state": state or None, "requestId": request_id,
                 "address": role, "allocationId": to[0], "associationId": was.get("associationId"), "instanceId": to[1],
                 "from": was.get("server") or was.get("instanceId"), "to": address.get("server") or to[1],
             })  # fmt: skip

@@ -44,7 +44,7 @@ class Progress:
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         """Take the next event. Returns the lines to print about it."""
         self.began, self.last, kind = self.began or event["timestamp"], event["id"], str(event["type"])
-        self.seconds, self.ended = (event["timestamp"] - self.began).total_seconds(), self.ended or kind in ENDED
+        self.seconds, self.ended = (event["timestamp"] - self.began).total_seconds(), kind in ENDED
         details, alone = details_of(event), self.running[0] if len(self.running) == 1 else ""
         state = str(details.get("name") or self.state_of.get(event.get("previousEventId", 0)) or alone)
         self.state_of[event["id"]], lines = state, list[Line]()

@@ -8,7 +8,6 @@ from client.account import Account, AwsError, Problem
 from client.executions import FIRST_SECONDS, LAST_READS, MOST_EXECUTIONS, in_trail, started_by
 from client.guarantees import GUARANTEES, Guarantees
 from client.history import ANOTHER_FORM, Evidence, noted
-from client.progress import ENDED
 from client.result import ROLES, RUNNING
 from client.text import JsonObject, Rows, as_object, columns, plain
 from client.trace import Changed
@@ -30,13 +29,12 @@ Sleep = Callable[[float], None]
 
 
 def _evidence(account: Account, described: JsonObject, sleep: Sleep, repaired: Evidence | None = None) -> Evidence:
-    evidence = Evidence(described, repaired.shown if repaired else {})
     for _ in range(LAST_READS):  # GetExecutionHistory is eventually consistent
-        history = account.events(evidence.arn)
-        if described["status"] in RUNNING or (history and history[-1]["type"] in ENDED):
+        history = account.events(described["executionArn"])
+        evidence = Evidence(described, history, repaired.shown if repaired else {})
+        if evidence.ended or described["status"] in RUNNING:
             break
         sleep(FIRST_SECONDS)
-    evidence.read_whole(history)
     return evidence
 
 
