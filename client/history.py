@@ -15,10 +15,12 @@ from client.result import ROLES, RUNNING, Result
 from client.text import JsonObject, as_object
 from client.trace import Event, Places
 from domain.lock import object_of
+from domain.pair import Pair, Server
 from domain.record import Record
 
 SKEW = timedelta(seconds=1)  # AWS's own clocks may differ
 PLACE = ("instanceId", "privateIp")
+UNKNOWN_CALL = dict.fromkeys(("by", "state", "requestId"))
 CHECKS = ("HealthCheck", "CheckServers", "Rehearse", "Bake")
 FAILURE = f"(?:{'|'.join(FAILED_TRY)})"
 ANOTHER_FORM = ("The plan or an answer has another form than in this version:",
@@ -83,10 +85,13 @@ class Evidence(Progress):
             self.events.append(trace.Ended(ended.timestamp(), self.arn, *end))
 
     @property
-    def servers(self) -> dict[str, str | None]:
-        """The instances of the plan's servers, by name."""
-        places = [place for key in ("live", "idle", "stagingTo") if (place := as_object(self.plan.get(key)))]
-        return {str(place.get("name")): place.get("instanceId") for place in places}
+    def pair(self) -> Pair:
+        """As its plan has it."""
+        places = filter(None, (as_object(self.plan.get(key)) for key in ("live", "idle", "stagingTo")))
+        servers = {str(place.get("name")): str(place.get("instanceId")) for place in places}
+        first, second, *_ = (*(Server(*server) for server in servers.items()), *[Server("", "")] * 2)
+        production, staging = (str(as_object(self.plan.get(role)).get("allocationId")) for role in ROLES)
+        return Pair(str(self.plan.get("pair")), production, staging, (first, second), health_check=[])
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         lines, kind, moment = super().read(event), str(event["type"]), event["timestamp"]
@@ -97,12 +102,12 @@ class Evidence(Progress):
         elif kind == "TaskSucceeded":
             self.events += self._answered(at, state, self.results[state])
         elif kind == "ParallelStateFailed":
-            self.errors.setdefault(self.running[0], []).append(kind)
-        elif kind.endswith("StateExited") and not self.error(state):
+            self.errors[self.running[0]].append(kind)
+        elif kind.endswith("StateExited") and not self.errors[state][-1]:
             self.events.append(trace.Passed(at, self.arn, state, as_object(self.results.get(state, {}).get("Payload"))))
         if state.startswith(CHECKS) and (kind == "TaskSucceeded" or kind in FAILED_TRY):
             text = "; ".join(line.text for line in lines)
-            self.checks.append({"at": self._moment, "state": state, "passed": not self.error(state), "text": text})
+            self.checks.append({"at": self._moment, "state": state, "passed": not self.errors[state][-1], "text": text})
         return lines
 
     def _answered(self, at: float, state: str, result: JsonObject) -> Iterator[Event]:
@@ -114,15 +119,16 @@ class Evidence(Progress):
             to = as_object(asked.get("Payload"))
             if to.get("server") and any(to.get(key) != address.get(key) for key in ("server", "privateIp")):
                 self.problems.append(f"{state} has not put the address where it was asked to.")
-            yield from self._show(at, address, by, state, payload.get("requestId"), moved=payload["changed"] is True)
+            call = {"at": self._moment, "by": by, "state": state, "requestId": payload.get("requestId")}
+            yield from self._show(at, address, call, moved=payload["changed"] is True)
         if all(isinstance(payload.get(role), dict) for role in ROLES):
             for role in ROLES:
-                yield from self._show(at, payload[role])
+                yield from self._show(at, payload[role], {"at": self._moment, **UNKNOWN_CALL})
             self.shown = {role: payload[role] for role in ROLES}
             yield trace.Seen(at, Places.shown(payload))
         for command in payload["commands"] if isinstance(payload.get("commands"), list) else ():
-            server = self.servers.get(str(command.get("server")))
-            yield trace.CommandBegan(at, self.arn, str(command.get("step")), server)
+            server = self.pair.server_named(command.get("server"))
+            yield trace.CommandBegan(at, self.arn, str(command.get("step")), server.instance_id if server else None)
         values = {key[1:]: value for key, value in as_object(asked.get("ExpressionAttributeValues")).items()}
         if state == "AcquireLock" or (state == "TakeOverLock" and "me" in values):
             yield trace.Locked(at, self.arn)
@@ -131,11 +137,9 @@ class Evidence(Progress):
         elif state == "ReleaseLock":
             yield trace.Unlocked(at, self.arn, record=Record.from_item(values))
 
-    def _show(
-        self, at: float, address: JsonObject, by: str | None = None, state: str = "", request_id: object = None, *,
-        moved: bool = False,
-    ) -> Iterator[Event]:  # fmt: skip
-        """Keeps where an address is. If it was elsewhere, or a function has `moved` it, it was changed."""
+    def _show(self, at: float, address: JsonObject, call: JsonObject, *, moved: bool = False) -> Iterator[Event]:
+        """Keeps where an address is. If it was elsewhere, or the call of a function has `moved` it, it was changed."""
+        by, state = call["by"], call["state"] or ""
         action = "AssociateAddress" if address.get("associationId") else "DisassociateAddress"
         to = address.get("allocationId"), address.get("instanceId")
         role = next((role for role in self.shown if self.shown[role].get("allocationId") == to[0]), None)
@@ -148,11 +152,9 @@ class Evidence(Progress):
         if by and to[1] and all(beside.get(key) == address.get(key) for key in PLACE):
             self.shown[other] = beside | dict.fromkeys(("associationId", "server", *PLACE))  # EC2 has displaced it
         if moved or before != Places.shown(self.shown):
-            self.changes.append({
-                "at": self._moment, "by": by, "state": state or None, "requestId": request_id,
-                "address": role, "allocationId": to[0], "associationId": was.get("associationId"), "instanceId": to[1],
-                "from": was.get("server") or was.get("instanceId"), "to": address.get("server") or to[1],
-            })  # fmt: skip
+            places = {"from": was.get("server") or was.get("instanceId"), "to": address.get("server") or to[1]}
+            ids = {"allocationId": to[0], "associationId": was.get("associationId"), "instanceId": to[1]}
+            self.changes.append({**call, "address": role, **ids, **places})
             yield trace.Changed(at, by, action, *to, before, Places.shown(self.shown), state)
 
 

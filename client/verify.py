@@ -8,11 +8,11 @@ from client.account import Account, AwsError, Problem
 from client.executions import FIRST_SECONDS, LAST_READS, MOST_EXECUTIONS, in_trail, started_by
 from client.guarantees import GUARANTEES, Guarantees
 from client.history import ANOTHER_FORM, Evidence, noted
-from client.result import ROLES, RUNNING
+from client.result import RUNNING
 from client.text import JsonObject, Rows, as_object, columns, plain
 from client.trace import Changed
 from domain.lock import moment, object_of
-from domain.pair import Pair, Server
+from domain.pair import Pair
 
 WHOLE = "the-history-is-whole"
 PROMISES = {WHOLE: "The history contradicts neither itself, nor DescribeExecution, nor CloudTrail.", **GUARANTEES}
@@ -23,7 +23,6 @@ UNSEEN = {
     "rollbacks-go-to-good-servers": "a history does not show what happened before",
     "everything-settles": "a history does not show what happened later",
 }
-NOTHING = "nothing happened that this is about"
 CHANGES = ("AssociateAddress", "DisassociateAddress")
 Sleep = Callable[[float], None]
 
@@ -48,15 +47,11 @@ def _shown(evidence: Evidence, by: str | None) -> tuple[JsonObject, list[Rows]]:
     }  # fmt: skip
     nobody = "nobody" if evidence.plan.get("approvalMinutes") is not None else "nobody: no approval was needed"
     people = [("started by", plain(by or "unknown")), ("approved by", plain(evidence.approved_by or nobody))]
-    checks = [
-        {"check": each["state"], "at": each["at"], "result": "passed" if each["passed"] else "failed",
-         "shows": each["text"]} for each in evidence.checks
-    ]  # fmt: skip
-    changes = [
-        {"change": each["address"] or each["allocationId"], "at": each["at"], "from": each["from"] or "-",
-         "to": each["to"] or "-", "request": each["requestId"] or "unknown",
-         "by": each["state"] or each["by"] or "someone else"} for each in evidence.changes
-    ]  # fmt: skip
+    checks = [{"check": each["state"], "at": each["at"], "result": "passed" if each["passed"] else "failed",
+               "shows": each["text"]} for each in evidence.checks]  # fmt: skip
+    changes = [{"change": each["address"] or each["allocationId"], "at": each["at"], "from": each["from"] or "-",
+                "to": each["to"] or "-", "request": each["requestId"] or "unknown",
+                "by": each["state"] or each["by"] or "someone else"} for each in evidence.changes]  # fmt: skip
     tables = [[("", line) for line in columns(rows)] for rows in (checks, changes) if rows]
     return document, [[*evidence.result.summary(), *people], *tables]
 
@@ -72,25 +67,18 @@ def verified(account: Account, execution: str, *, sleep: Sleep = time.sleep) -> 
     evidence = [_evidence(account, described, sleep)]
     with noted(notes, "Whether the execution was repaired was not checked.", AwsError):
         evidence += [_evidence(account, repair, sleep, evidence[0]) for repair in _repairs_of(account, described)]
+    pair = next((each.pair for each in evidence if each.plan), evidence[0].pair)
     by, why_unknown = started_by(account, [each.described for each in evidence], sleep=sleep)
     notes += [why_unknown] if why_unknown else []
     with noted(notes, "The changes were not compared with CloudTrail.", AwsError):
-        notes += _compare_with_cloudtrail(account, evidence, sleep)
-    guarantees = [*_judged(evidence)]
+        notes += _compare_with_cloudtrail(account, pair, evidence, sleep)
+    guarantees = [*_judged(pair, evidence)]
     (first, tables), *repairs = (_shown(each, by.get(each.arn)) for each in evidence)
     document = {**first, "repairs": [repair for repair, _ in repairs], "guarantees": guarantees, "notChecked": notes}
     document["kept"] = all(each["result"] != "broken" for each in guarantees)
     promises = [(each["result"], ": ".join([each["promise"].rstrip("."), *each["seen"]])) for each in guarantees]
     promises += [("not checked", plain(note)) for note in notes]
     return document, [*tables, *(table for _, more in repairs for table in more), promises]
-
-
-def _pair_of(evidence: Sequence[Evidence]) -> Pair:
-    """As the first plan has it."""
-    plan, servers = next(((each.plan, each.servers) for each in evidence if each.servers), (evidence[0].plan, {}))
-    first, second, *_ = (*(Server(name, str(each)) for name, each in servers.items()), *[Server("", "")] * 2)
-    production, staging = (str(as_object(plan.get(role)).get("allocationId")) for role in ROLES)
-    return Pair(str(plan.get("pair")), production, staging, (first, second), health_check=[])
 
 
 def _repairs_of(account: Account, described: JsonObject) -> Iterator[JsonObject]:
@@ -102,10 +90,10 @@ def _repairs_of(account: Account, described: JsonObject) -> Iterator[JsonObject]
             yield repair
 
 
-def _judged(evidence: Sequence[Evidence]) -> Iterator[JsonObject]:
+def _judged(pair: Pair, evidence: Sequence[Evidence]) -> Iterator[JsonObject]:
     """Each promise, and its result: broken, holds or not known; and what was seen, or why it is not known."""
     first, broken = evidence[0], {name: list[str]() for name in PROMISES}
-    checker = Guarantees(_pair_of(evidence))
+    checker = Guarantees(pair)
     checker.known.add(WHOLE)
     with noted(first.problems, *ANOTHER_FORM):
         for event in sorted((event for each in evidence for event in each.events), key=lambda event: event.at):
@@ -114,11 +102,11 @@ def _judged(evidence: Sequence[Evidence]) -> Iterator[JsonObject]:
     broken[WHOLE] = [problem for each in evidence for problem in each.problems]
     for name, promise in PROMISES.items():
         result = "broken" if broken[name] else "holds" if name in checker.known else "not known"
-        seen = [UNSEEN.get(name, NOTHING)] if result == "not known" else broken[name]
+        seen = [UNSEEN.get(name, "nothing happened that this is about")] if result == "not known" else broken[name]
         yield {"guarantee": name, "promise": promise, "result": result, "seen": [plain(text, 600) for text in seen]}
 
 
-def _compare_with_cloudtrail(account: Account, evidence: Sequence[Evidence], sleep: Sleep) -> list[str]:
+def _compare_with_cloudtrail(account: Account, pair: Pair, evidence: Sequence[Evidence], sleep: Sleep) -> list[str]:
     """Writes into each change which call it was, and whose, and adds changes by others. Returns which calls CloudTrail
     does not show; it may be some minutes late. Source: CloudTrail User Guide, "Record contents"."""
     first, changes = evidence[0], [change for each in evidence for change in each.changes]
@@ -132,7 +120,7 @@ def _compare_with_cloudtrail(account: Account, evidence: Sequence[Evidence], sle
                 first.problems.append(f"CloudTrail shows {request_id} as {call.get('requestParameters')}.")
             change |= {"requestId": request_id, "eventId": call.get("eventID"), "calledBy": call["calledBy"]}
     shown = [address for each in evidence for address in (*each.shown.values(), *each.changes)]
-    ids = {*_pair_of(evidence).ids, *(str(each.get(key)) for each in shown for key in ("associationId", "publicIp"))}
+    ids = {*pair.ids, *(str(each.get(key)) for each in shown for key in ("associationId", "publicIp"))}
     for request_id, call in calls.items():
         given, at = as_object(call.get("requestParameters")), moment(call.get("eventTime"))
         if at and began <= at <= ended and ids & {*map(str, given.values())}:
