@@ -6,8 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from client import trace
@@ -16,12 +15,16 @@ from client.result import ROLES, RUNNING, Result
 from client.text import JsonObject, as_object
 from client.trace import Event, Places
 from domain.lock import object_of
+from domain.pair import Pair, Server
 from domain.record import Record
 
 SKEW = timedelta(seconds=1)  # AWS's own clocks may differ
 PLACE = ("instanceId", "privateIp")
+UNKNOWN_CALL = dict.fromkeys(("by", "state", "requestId"))
 CHECKS = ("HealthCheck", "CheckServers", "Rehearse", "Bake")
 FAILURE = f"(?:{'|'.join(FAILED_TRY)})"
+ANOTHER_FORM = ("The plan or an answer has another form than in this version:",
+                AttributeError, LookupError, TypeError, ValueError)  # fmt: skip
 # Which event may follow which one of its branch.
 LINK = re.compile(
     "(ExecutionStarted|ParallelStateStarted|[A-Z][a-z]+StateExited)>[A-Z][a-z]+StateEntered"
@@ -61,134 +64,107 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
                 yield f"DescribeExecution shows another {key} than the history."
 
 
-@dataclass
 class Evidence(Progress):
     """What AWS shows of an execution, and what that says. `shown` has both addresses as they were shown last, at first
     as they were before, if that is known; `changes` has what changed them, by which execution; None is someone else."""
 
-    described: JsonObject = field(default_factory=dict)
-    shown: JsonObject = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    checks: list[JsonObject] = field(default_factory=list)
-    changes: list[JsonObject] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    approved_by: object = None
-    started_by: str | None = None
-
-    @property
-    def arn(self) -> str:
-        return str(self.described["executionArn"])
-
-    @property
-    def servers(self) -> dict[str, str | None]:
-        """The instances of the plan's servers, by name."""
-        places = [place for key in ("live", "idle", "stagingTo") if (place := as_object(self.plan.get(key)))]
-        return {str(place.get("name")): place.get("instanceId") for place in places}
-
-    @contextmanager
-    def unreadable(self) -> Iterator[None]:
-        """Around what reads the values of a history, which may have another form than expected."""
-        try:
-            yield
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            self.problems.append(f"The plan or an answer has another form than in this version: {error!r}.")
-
-    def read_whole(self, history: Sequence[Mapping[str, Any]]) -> None:
-        """All events so far, and how the execution ended."""
-        self.problems += contradictions(self.described, history)
-        with self.unreadable():
+    def __init__(self, described: JsonObject, history: Sequence[Mapping[str, Any]], shown: JsonObject) -> None:
+        super().__init__()
+        self.described, self.arn, self.shown = described, str(described["executionArn"]), dict(shown)
+        self.events, self.problems = list[Event](), [*contradictions(described, history)]
+        self.checks, self.changes = list[JsonObject](), list[JsonObject]()
+        self.approved_by, self._moment = "", ""
+        with noted(self.problems, *ANOTHER_FORM):
             for event in history:
                 self.read(event)
-        result, output = Result(self.described, self), object_of(self.described.get("output"))
-        for role in ROLES:
-            if role in output and output[role] != self.shown.get(role):
-                self.problems.append(f"The output has another {role} address than was described last.")
-        if ended := self.described.get("stopDate"):
-            end = trace.Ended(ended.timestamp(), self.arn, result.status, result.outcome, output, result.cause)
-            self.events.append(end)
+        self.result, output = Result(described, self), object_of(described.get("output"))
+        others = [role for role in ROLES if role in output and output[role] != self.shown.get(role)]
+        self.problems += [f"The output has another {role} address than was described last." for role in others]
+        if ended := described.get("stopDate"):
+            end = self.result.status, self.result.outcome, output, self.result.cause
+            self.events.append(trace.Ended(ended.timestamp(), self.arn, *end))
+
+    @property
+    def pair(self) -> Pair:
+        """As its plan has it."""
+        places = filter(None, (as_object(self.plan.get(key)) for key in ("live", "idle", "stagingTo")))
+        servers = {str(place.get("name")): str(place.get("instanceId")) for place in places}
+        first, second, *_ = (*(Server(*server) for server in servers.items()), *[Server("", "")] * 2)
+        production, staging = (str(as_object(self.plan.get(role)).get("allocationId")) for role in ROLES)
+        return Pair(str(self.plan.get("pair")), production, staging, (first, second), health_check=[])
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
-        lines, at, kind = super().read(event), event["timestamp"].timestamp(), str(event["type"])
-        state = self.state_of[event["id"]]
+        lines, kind, moment = super().read(event), str(event["type"]), event["timestamp"]
+        at, state = moment.timestamp(), self.state_of[event["id"]]
+        self._moment = moment.astimezone(UTC).isoformat(timespec="milliseconds")
         if kind.endswith("StateEntered"):
             self.events.append(trace.Entered(at, self.arn, state))
         elif kind == "TaskSucceeded":
             self.events += self._answered(at, state, self.results[state])
         elif kind == "ParallelStateFailed":
-            self.errors.setdefault(self.running[0], []).append(kind)
-        elif kind.endswith("StateExited") and not self.error(state):
+            self.errors[self.running[0]].append(kind)
+        elif kind.endswith("StateExited") and not self.errors[state][-1]:
             self.events.append(trace.Passed(at, self.arn, state, as_object(self.results.get(state, {}).get("Payload"))))
         if state.startswith(CHECKS) and (kind == "TaskSucceeded" or kind in FAILED_TRY):
             text = "; ".join(line.text for line in lines)
-            self.checks.append({"at": _moment(at), "state": state, "passed": not self.error(state), "text": text})
+            self.checks.append({"at": self._moment, "state": state, "passed": not self.errors[state][-1], "text": text})
         return lines
 
     def _answered(self, at: float, state: str, result: JsonObject) -> Iterator[Event]:
-        payload, retried = as_object(result.get("Payload")), any(self.errors[state])
+        payload, asked = as_object(result.get("Payload")), self.asked.get(state, {})
         self.approved_by = result.get("approvedBy", self.approved_by)
-        if not payload.get("healthy", True) is payload.get("passed", True) is True:
-            self.errors[state].append("it has not passed")
-        if "changed" in payload and isinstance(payload.get("address"), dict):
-            yield from self._change(at, state, payload, retried=retried)
+        # If the answer of an earlier try was lost, a later one only finds what that one did.
+        by = self.arn if payload.get("changed") is True or any(self.errors[state][:-1]) else None
+        if "changed" in payload and isinstance(address := payload.get("address"), dict):
+            to = as_object(asked.get("Payload"))
+            if to.get("server") and any(to.get(key) != address.get(key) for key in ("server", "privateIp")):
+                self.problems.append(f"{state} has not put the address where it was asked to.")
+            call = {"at": self._moment, "by": by, "state": state, "requestId": payload.get("requestId")}
+            yield from self._show(at, address, call, moved=payload["changed"] is True)
         if all(isinstance(payload.get(role), dict) for role in ROLES):
             for role in ROLES:
-                yield from self._show(at, role, payload[role], by=None)
-            yield trace.Seen(at, Places.shown(self.shown))
+                yield from self._show(at, payload[role], {"at": self._moment, **UNKNOWN_CALL})
+            self.shown = {role: payload[role] for role in ROLES}
+            yield trace.Seen(at, Places.shown(payload))
         for command in payload["commands"] if isinstance(payload.get("commands"), list) else ():
-            server = self.servers.get(str(command.get("server")))
-            yield trace.CommandBegan(at, self.arn, str(command.get("step")), server)
-        yield from self._lock(at, state, as_object(result.get("Attributes")))
-
-    def _change(self, at: float, state: str, payload: JsonObject, *, retried: bool) -> Iterator[Event]:
-        address, asked = payload["address"], as_object(self.asked.get(state, {}).get("Payload"))
-        moved, allocation_id = payload["changed"] is True, address.get("allocationId")
-        if asked.get("server") and any(asked.get(key) != address.get(key) for key in ("server", "privateIp")):
-            self.problems.append(f"{state} has not put the address where it was asked to.")
-        # If the answer of an earlier try was lost, a later one only finds what that one did.
-        by = self.arn if moved or retried else None
-        role = next((role for role in self.shown if self.shown[role].get("allocationId") == allocation_id), None)
-        if role:
-            more = {"state": state, "requestId": payload.get("requestId")}
-            yield from self._show(at, role, address, by=by, always=moved, **more)
-        elif moved:
-            yield trace.Changed(at, by, "AssociateAddress", allocation_id, address.get("instanceId"), state=state)
-
-    def _show(
-        self, at: float, role: str, address: JsonObject, *, by: str | None, always: bool = False, **more: Any
-    ) -> Iterator[Event]:
-        """Keeps where an address is. If it was elsewhere, or `always`, it was changed."""
-        before, was = Places.shown(self.shown) if len(self.shown) == len(ROLES) else None, self.shown.get(role, {})
-        other = "staging" if role == "production" else "production"
-        beside = self.shown.get(other, {})
-        self.shown[role] = address
-        if by and address.get("instanceId") and all(beside.get(key) == address.get(key) for key in PLACE):
-            self.shown[other] = beside | dict.fromkeys(("associationId", "server", *PLACE))  # EC2 has displaced it
-        if before and (always or before != Places.shown(self.shown)):
-            change = {"at": _moment(at), "by": by, "state": None, "requestId": None, **more, "address": role,
-                      "allocationId": address.get("allocationId"), "associationId": was.get("associationId"),
-                      "from": was.get("server") or was.get("instanceId"), "instanceId": address.get("instanceId"),
-                      "to": address.get("server") or address.get("instanceId")}  # fmt: skip
-            self.changes.append(change)
-            action = "AssociateAddress" if address.get("associationId") else "DisassociateAddress"
-            of_change = action, change["allocationId"], change["instanceId"], before, Places.shown(self.shown)
-            yield trace.Changed(at, by, *of_change, state=change["state"] or "")
-
-    def _lock(self, at: float, state: str, item: JsonObject) -> Iterator[Event]:
-        """`item` is what the update has returned of the pair's item."""
-        asked, me = self.asked.get(state, {}), self.arn
+            server = self.pair.server_named(command.get("server"))
+            yield trace.CommandBegan(at, self.arn, str(command.get("step")), server.instance_id if server else None)
         values = {key[1:]: value for key, value in as_object(asked.get("ExpressionAttributeValues")).items()}
-        if state == "TakeOverLock":
-            dead = as_object(values.get("holder") or values.get("dead")).get("S")
-            yield trace.Unlocked(at, dead, by=me)
         if state == "AcquireLock" or (state == "TakeOverLock" and "me" in values):
-            yield trace.Locked(at, me)
-        if state == "ReleaseLock":
-            kept = {"rollbackTo": item.get("rollbackTo", {})} if "if_not_exists" in str(asked) else {}
-            yield trace.Unlocked(at, me, record=Record.from_item(values | kept))
+            yield trace.Locked(at, self.arn)
+        elif state == "TakeOverLock":
+            yield trace.Unlocked(at, as_object(values.get("holder") or values.get("dead")).get("S"), by=self.arn)
+        elif state == "ReleaseLock":
+            yield trace.Unlocked(at, self.arn, record=Record.from_item(values))
+
+    def _show(self, at: float, address: JsonObject, call: JsonObject, *, moved: bool = False) -> Iterator[Event]:
+        """Keeps where an address is. If it was elsewhere, or the call of a function has `moved` it, it was changed."""
+        by, state = call["by"], call["state"] or ""
+        action = "AssociateAddress" if address.get("associationId") else "DisassociateAddress"
+        to = address.get("allocationId"), address.get("instanceId")
+        role = next((role for role in self.shown if self.shown[role].get("allocationId") == to[0]), None)
+        if role is None:
+            yield from [trace.Changed(at, by, action, *to, state=state)] * moved
+            return
+        before, was = Places.shown(self.shown), self.shown[role]
+        other = "staging" if role == "production" else "production"
+        self.shown[role], beside = address, self.shown[other]
+        if by and to[1] and all(beside.get(key) == address.get(key) for key in PLACE):
+            self.shown[other] = beside | dict.fromkeys(("associationId", "server", *PLACE))  # EC2 has displaced it
+        if moved or before != Places.shown(self.shown):
+            places = {"from": was.get("server") or was.get("instanceId"), "to": address.get("server") or to[1]}
+            ids = {"allocationId": to[0], "associationId": was.get("associationId"), "instanceId": to[1]}
+            self.changes.append({**call, "address": role, **ids, **places})
+            yield trace.Changed(at, by, action, *to, before, Places.shown(self.shown), state)
 
 
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+@contextmanager
+def noted(notes: list[str], what: str, *errors: type[Exception]) -> Iterator[None]:
+    """Around what may fail with these errors: then a note says so, and the rest is checked all the same."""
+    try:
+        yield
+    except errors as error:
+        notes.append(f"{what} {error}")
 
 
 def _value(text: object) -> object:

@@ -2,8 +2,8 @@
 what the item of its lock adds: the command that runs, the approval. An event's type and the shape of its data say what
 it means, not its state's name, so a workflow may have new states (API reference of Step Functions, HistoryEvent)."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -27,46 +27,42 @@ class Line(NamedTuple):
     good: bool | None = None
 
 
-@dataclass
 class Progress:
-    """Reads events in order, and keeps what they show. The last event was `seconds` after the execution began."""
+    """Reads events in order, and keeps what they show. The last event was `seconds` after the execution began, `doing`
+    has words about the running state, `definition` the workflow's states by name, once there was a failure. Of a state,
+    `asked` has the parameters of its last call, `results` the result, and `errors` the error of each try since its
+    entry, empty if it passed, after an empty text."""
 
-    began: datetime | None = None
-    last, seconds, ended, doing = 0, 0.0, False, ""  # `doing` has words about the running state
-    running: list[str] = field(default_factory=list)
-    states: list[JsonObject] = field(default_factory=list)
-    health_checks: list[JsonObject] = field(default_factory=list)
-    plan: JsonObject = field(default_factory=dict)
-    definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
-    # Of each state, the parameters of its last call, the result, and since its entry the error of each try, or "".
-    asked: dict[str, JsonObject] = field(default_factory=dict)
-    results: dict[str, JsonObject] = field(default_factory=dict)
-    errors: dict[str, list[str]] = field(default_factory=dict)
-    state_of: dict[int, str] = field(default_factory=dict)  # by the id of an event
-    _seen: set[str] = field(default_factory=set)
-    _repeats, _failed = False, ""
+    def __init__(self, definition: JsonObject | None = None) -> None:
+        self.definition, self.plan = definition, JsonObject()
+        self.began: datetime | None = None
+        self.last, self.seconds, self.ended, self.doing = 0, 0.0, False, ""
+        self.running, self.states, self.health_checks = list[str](), list[JsonObject](), list[JsonObject]()
+        self.asked, self.results = dict[str, JsonObject](), dict[str, JsonObject]()
+        self.errors = defaultdict[str, list[str]](lambda: [""])
+        self.state_of = dict[int, str]()  # by the id of an event
+        self._seen, self._repeats, self._failed = set[str](), False, ""
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         """Take the next event. Returns the lines to print about it."""
         self.began, self.last, kind = self.began or event["timestamp"], event["id"], str(event["type"])
-        self.seconds, self.ended = (event["timestamp"] - self.began).total_seconds(), self.ended or kind in ENDED
+        self.seconds, self.ended = (event["timestamp"] - self.began).total_seconds(), kind in ENDED
         details, alone = details_of(event), self.running[0] if len(self.running) == 1 else ""
         state = str(details.get("name") or self.state_of.get(event.get("previousEventId", 0)) or alone)
         self.state_of[event["id"]], lines = state, list[Line]()
-        if kind.endswith("StateEntered"):
-            if kind != "ChoiceStateEntered":  # it takes no time, and the next state shows its result
-                lines += self._entered(state, is_wait=kind == "WaitStateEntered")
-        elif kind.endswith("StateExited"):
-            if state in self.running:
-                index = self.running.index(state)
-                # A branch that failed, or that this failure cancelled, has no exit event of its own.
-                del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
+        # A Choice takes no time, and the next state shows its result.
+        if kind.endswith("StateEntered") and kind != "ChoiceStateEntered":
+            lines += self._entered(state, is_wait=kind == "WaitStateEntered")
+        elif kind.endswith("StateExited") and state in self.running:
+            index = self.running.index(state)
+            # A branch that failed, or that this failure cancelled, has no exit event of its own.
+            del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
         elif kind in FAILED_TRY or ("error" in details and not kind.startswith("Execution")):
             error, cause = str(details.get("error", kind)), details.get("cause", "")
             message = object_of(cause).get("errorMessage", cause)
             sentences, _ = split(f"{error}: {message}".removesuffix(": "))
             failed = f"{plain(state) or 'a step'} failed: {plain(sentences, 300)}"
-            self.errors.setdefault(state, []).append(error)
+            self.errors[state].append(error)
             if error == "DynamoDB.ConditionalCheckFailedException":
                 lines += [Line(f"{plain(state)}: another execution holds the pair")] * (not self._repeats)
             elif failed != self._failed:  # the same failure again is only another try
@@ -77,8 +73,10 @@ class Progress:
             lines += self._scheduled(state, as_object(self.asked[state].get("Payload")))
         elif kind == "TaskSucceeded":
             self.results[state] = object_of(details.get("output"))
-            self.errors.setdefault(state, []).append("")
-            lines += self._succeeded(as_object(self.results[state].get("Payload")))
+            payload = as_object(self.results[state].get("Payload"))
+            passed = payload.get("healthy", True) is payload.get("passed", True) is True
+            self.errors[state].append("" if passed else "it has not passed")
+            lines += self._succeeded(payload)
         return lines
 
     @property
@@ -87,10 +85,6 @@ class Progress:
         idle = "between two states" if self.states else "starting"
         first, *others = (plain(f"{state}: {self.doing}".removesuffix(": ")) for state in self.running or [idle])
         return f"{first}: {', '.join(others)}" if others else first
-
-    def error(self, state: str) -> str:
-        """Of the last try of this state since it was entered; empty for a success, or without a try."""
-        return self.errors.get(state, [""])[-1]
 
     def _entered(self, state: str, *, is_wait: bool) -> Iterator[Line]:
         """Keep a state. In a loop, which repeats a wait or the same state, only its first round is shown and kept."""
@@ -106,7 +100,7 @@ class Progress:
 
     def _scheduled(self, state: str, payload: JsonObject) -> Iterator[Line]:
         """A try, and if it is not the state's first, which one; of how many, if the definition says that."""
-        if state and (error := self.error(state)):
+        if state and (error := self.errors[state][-1]):
             number = self.errors[state].count(error) + 1
             retries = as_object((self.definition or {}).get(state)).get("Retry", [])
             retry = next((each for each in retries if {error, "States.ALL"} & set(each.get("ErrorEquals", []))), None)
