@@ -259,7 +259,7 @@ class GuaranteesSeenWhole(Guarantees):
             self._judge("the-outcome-is-true", waited >= plan.get("waitSeconds", 0), f"{what} after {waited} s")
         asks = ASKS.search(f"{ended.cause} {(ended.output or {}).get('warnings')}")
         self._person_asked = self._person_asked or asks is not None
-        made = execution.changes
+        made, redriven = execution.changes, execution.ended_at is not None
         super()._end(ended, execution)
         begun = ended.is_interruption and not plan.get("rollback")
         begun = begun and any(each.state != "RepairStaging" for each in made)
@@ -267,7 +267,7 @@ class GuaranteesSeenWhole(Guarantees):
         has_cut_over = record and (record.last_cutover or {}).get("execution") == execution.arn
         if idle and (outcome == "CUT_OVER" or has_cut_over):  # it may be stopped after it has released its lock
             self._bad.pop(idle.name, None)
-        elif idle and plan["decision"] == "CUT_OVER" and (begun or outcome in ROLLED_BACK):
+        elif idle and plan["decision"] == "CUT_OVER" and (begun or (outcome in ROLLED_BACK and not redriven)):
             self._bad[idle.name] = f"{what}, after a cutover to {idle.name} had begun"
 
     def _judge_record(self, outcome: str, record: Record, execution: Execution, what: str) -> None:
