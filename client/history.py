@@ -9,14 +9,14 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, timedelta
 from typing import Any
 
-from client import trace
 from client.progress import FAILED_TRY, Line, Progress, details_of
 from client.result import ROLES, RUNNING, Result
 from client.text import JsonObject, as_object
-from client.trace import Event, Places
 from domain.lock import object_of
 from domain.pair import Pair, Server
 from domain.record import Record
+from guarantees import trace
+from guarantees.trace import Event, Places
 
 SKEW = timedelta(seconds=1)  # AWS's own clocks may differ
 PLACE = ("instanceId", "privateIp")

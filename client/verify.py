@@ -6,13 +6,13 @@ from itertools import islice
 
 from client.account import Account, AwsError, Problem
 from client.executions import FIRST_SECONDS, LAST_READS, MOST_EXECUTIONS, in_trail, started_by
-from client.guarantees import GUARANTEES, Guarantees
 from client.history import ANOTHER_FORM, Evidence, noted
 from client.result import RUNNING
 from client.text import JsonObject, Rows, as_object, columns, plain
-from client.trace import Changed
 from domain.lock import moment, object_of
 from domain.pair import Pair
+from guarantees.checker import GUARANTEES, Guarantees
+from guarantees.trace import Changed
 
 WHOLE = "the-history-is-whole"
 PROMISES = {WHOLE: "The history contradicts neither itself, nor DescribeExecution, nor CloudTrail.", **GUARANTEES}

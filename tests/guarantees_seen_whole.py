@@ -4,8 +4,11 @@ shown before its call, other addresses, each fault, what the servers serve, and 
 import re
 from dataclasses import dataclass, replace
 
-from client.guarantees import ROLLED_BACK, Broken, Guarantees
-from client.trace import (
+from domain.lock import LAST_CALL_SECONDS
+from domain.pair import Pair
+from domain.record import Record
+from guarantees.checker import ROLLED_BACK, Broken, Guarantees
+from guarantees.trace import (
     BEFORE,
     CHECKS,
     MOVE,
@@ -20,9 +23,6 @@ from client.trace import (
     Step,
     Unlocked,
 )
-from domain.lock import LAST_CALL_SECONDS
-from domain.pair import Pair
-from domain.record import Record
 
 STALE_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
 DESCRIBES = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",

@@ -1,4 +1,4 @@
-"""Judges a run after every step: what happens in the simulation becomes the events of `client.trace`, in their order.
+"""Judges a run after every step: what happens in the simulation becomes events of `guarantees.trace`, in their order.
 
 The first guarantee that breaks ends the run."""
 
@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from client.guarantees import Broken
-from client.trace import CommandBegan, Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
+from guarantees.checker import Broken
+from guarantees.trace import CommandBegan, Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from local.systems_manager_agents import Command
 from tests.guarantees_seen_whole import (
     CommandEnded,

@@ -14,7 +14,7 @@ process.install()
 for name in sys.argv[1:]:
     next(mutation for mutation in MUTATIONS if mutation.name == name).apply()
 
-from client.guarantees import GUARANTEES  # noqa: E402
+from guarantees.checker import GUARANTEES  # noqa: E402
 from tests.simulation.coverage import Feature, all_there_are  # noqa: E402  # all that runs in the simulation
 from tests.simulation.one_run import run  # noqa: E402
 from tests.simulation.schedule import Schedule  # noqa: E402

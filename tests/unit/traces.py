@@ -4,9 +4,9 @@ adds another event, or gives an execution another plan."""
 from dataclasses import dataclass, field
 from typing import Any
 
-from client.trace import Entered, Event, Locked, Passed, Places, Unlocked
 from domain.pair import Pair
 from domain.record import Record, RollbackTo
+from guarantees.trace import Entered, Event, Locked, Passed, Places, Unlocked
 from tests.guarantees_seen_whole import EndedAt, GuaranteesSeenWhole, WatchedChange
 
 A, B, STRANGER = "i-a", "i-b", "i-stranger"

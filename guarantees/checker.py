@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from client import trace
-from client.trace import Changed, CommandBegan, Ended, Event, Execution, Places
 from domain.lock import LAST_CALL_SECONDS
 from domain.pair import Pair
+from guarantees import trace
+from guarantees.trace import Changed, CommandBegan, Ended, Event, Execution, Places
 
 GUARANTEES: Mapping[str, str] = {
     "production-stays-on-a-server": "No call of ours takes production off a server: it moves in one call.",
