@@ -25,7 +25,7 @@ CHECKS = ("HealthCheck", "CheckServers", "Rehearse", "Bake")
 FAILURE = f"(?:{'|'.join(FAILED_TRY)})"
 ANOTHER_FORM = ("The plan or an answer has another form than in this version:",
                 AttributeError, LookupError, TypeError, ValueError)  # fmt: skip
-# Which event may follow which one of its branch.
+# Which event may follow which event of its branch.
 LINK = re.compile(
     "(ExecutionStarted|ParallelStateStarted|[A-Z][a-z]+StateExited)>[A-Z][a-z]+StateEntered"
     f"|(TaskStateEntered|{FAILURE})>TaskScheduled|TaskScheduled>TaskStarted|TaskStarted>TaskSubmitted"
