@@ -66,10 +66,8 @@ class Search:
                         self._take(answer)
                         print(json.dumps(answer), file=kept, flush=True)
                         for failure in answer["failures"]:
-                            print(
                             again = command(answer["unit"], failure["order"], self._mutations)
                             print(f"{failure['failure']}\nReplay it: {again}", flush=True)
-                            )
                     elif self._left is None:
                         self._left = self._all(answer["units"])
                     unit = next(self._left or iter(()), None)

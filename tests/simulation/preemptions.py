@@ -1,5 +1,5 @@
-"""Who runs next, if it is not up to time: of two executions, one runs at a time, until it is to stand still before a call,
-or has ended. Then the other one runs. So a list of calls is an order of both."""
+"""Who runs next, if it is not up to time: of two executions, one runs at a time, until it is to stand still before a
+call, or has ended. Then the other one runs. So a list of calls is an order of both."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
