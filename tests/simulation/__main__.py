@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from tests.simulation.corpus import Corpus
+from tests.simulation.exhaustive import Search
 from tests.simulation.explore import PROJECT, Exploration
 
 CORPUS = PROJECT / ".local" / "simulation" / "corpus"
@@ -27,8 +28,16 @@ def main() -> int:
     forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("KEY", "KIND")}
     parser.add_argument("--force", help="with --seed: this deviates, in this way", **forced)
     parser.add_argument("--shrink", action="store_true", help="with --seed: leaves out what its failure does not need")
+    parser.add_argument("--exhaustive", action="store_true", help="every order of two executions, within a bound")
+    parser.add_argument("--preemptions", type=int, default=2, help="of each order; default: up to 2")
+    parser.add_argument("--faults", type=int, default=1, help="of each order; default: up to 1")
+    parser.add_argument("--order", metavar="PAIRING", help="runs an order of two executions, and tells its story")
+    parser.add_argument("--decision", help="with --order: a call gives way, or has a fate", **forced)
     options = parser.parse_args()
-    if options.seed is not None:
+    if options.exhaustive:
+        mutations = [options.mutation] if options.mutation else []
+        return 0 if Search(options.preemptions, options.faults, mutations).run(options.processes) else 1
+    if options.seed is not None or options.order:
         return tell(options)
     seeds = iter(options.seeds) if options.seeds else _new_seeds()
     corpus = None if options.seeds or options.mutation else Corpus(CORPUS)
@@ -62,6 +71,14 @@ def tell(options: argparse.Namespace) -> int:
     from tests.simulation.schedule import Schedule  # noqa: PLC0415
     from tests.simulation.shrink import command, shrink  # noqa: PLC0415
 
+    if options.order:
+        from tests.simulation.orders import Decision, run_order  # noqa: PLC0415
+
+        finished, _ = run_order(options.order, [Decision(*each) for each in options.decision])
+        print(finished.story)
+        print(f"{options.order}: {finished.summary}")
+        print(finished.failure or "No guarantee is broken.")
+        return 1 if finished.failure else 0
     only = None if options.only is None else frozenset(options.only)
     finished = run(Schedule(options.seed, only=only, forced=dict(options.force)))
     if options.shrink and finished.failure:

@@ -22,19 +22,19 @@ WITHOUT_TERMINAL_SECONDS = 10.0  # else a log has a line a second
 
 
 class Worker:
-    """A process that runs one seed at a time."""
+    """A process that runs one seed, or something else that a line names, at a time."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        command = [sys.executable, "-m", "tests.simulation.worker", *arguments]
+    def __init__(self, arguments: Sequence[str], module: str = "tests.simulation.worker") -> None:
+        command = [sys.executable, "-m", module, *arguments]
         self._process = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.seed: int | None = None
+        self.seed: object = None
 
     @property
     def output(self) -> IO[str]:
         assert self._process.stdout
         return self._process.stdout
 
-    def run(self, seed: int) -> None:
+    def run(self, seed: object) -> None:
         assert self._process.stdin
         self.seed = seed
         self._process.stdin.write(f"{seed}\n")

@@ -1,6 +1,7 @@
 """A seed's run, from its beginning to its end."""
 
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -48,7 +49,7 @@ class Finished:
         return sha256(f"{self.notes} {self.summary}".encode()).hexdigest()[:16]
 
 
-def run(schedule: Schedule) -> Finished:
+def run(schedule: Schedule, play: Callable[..., object] = play) -> Finished:
     """Reports what breaks, and raises nothing."""
     runs: list[Simulation] = []
     notes: list[tuple[float, str, str]] = []
