@@ -13,9 +13,10 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
 from tests.simulation.explore import PROJECT, Worker
+from tests.simulation.synthesized import kept_synthesis
 
 KEPT = PROJECT / ".local" / "simulation" / "exhaustive"
-SOURCES = ("lambdas", "stacks", "client", "tests/simulation", "tests/guarantees_seen_whole.py")
+SOURCES = ("lambdas", "stacks", "guarantees", "tests/simulation", "tests/guarantees_seen_whole.py")
 LINE_SECONDS = 10.0
 MODULE = "tests.simulation.exhaustive_worker"
 
@@ -39,6 +40,7 @@ class Search:
         if self._file.exists():
             for line in self._file.read_text().splitlines():
                 self._take(json.loads(line))
+        kept_synthesis()
         self._began, workers = time.monotonic(), [Worker(self._arguments, MODULE) for _ in range(processes)]
         try:
             self._drive(workers)

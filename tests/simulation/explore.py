@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.simulation.corpus import Corpus
+from tests.simulation.synthesized import kept_synthesis
 
 PROJECT = Path(__file__).parents[2]
 LINE_SECONDS = 1.0
@@ -98,6 +99,7 @@ class Exploration:
 
     def run(self, *, processes: int, seconds: float | None) -> list[dict[str, Any]]:
         """The answers of the seeds that failed."""
+        kept_synthesis()
         stored = self.corpus.stored() if self.corpus else []
         self._stored, self._seeds = len(stored), chain(stored, self.seeds)
         self._progress = Progress(time.monotonic())

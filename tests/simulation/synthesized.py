@@ -46,6 +46,15 @@ class Synthesized:
 @cache
 def synthesized() -> Synthesized:
     """The stack with releases, hooks, approval and a bake, as `tests/workflow` has it."""
+    read: dict[str, Any] = json.loads(kept_synthesis().read_text())
+    return Synthesized(
+        {name: Machine(_changed(name, json.loads(definition))) for name, definition in read["definitions"].items()},
+        {name: ConfiguredFunction(**each) for name, each in read["functions"].items()},
+    )
+
+
+def kept_synthesis() -> Path:
+    """The file with the result. It is made if it is missing, so ask for it before processes start that need it."""
     kept = KEPT / f"{_digest()}.json"
     if not kept.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
@@ -53,11 +62,7 @@ def synthesized() -> Synthesized:
         environment = {**os.environ, "PYTHONPATH": f"{PROJECT / 'lambdas'}:{PROJECT}"}
         command = [sys.executable, "-m", "tests.simulation.synthesis", str(kept)]
         subprocess.run(command, check=True, cwd=PROJECT, env=environment, stdout=sys.stderr)
-    read: dict[str, Any] = json.loads(kept.read_text())
-    return Synthesized(
-        {name: Machine(_changed(name, json.loads(definition))) for name, definition in read["definitions"].items()},
-        {name: ConfiguredFunction(**each) for name, each in read["functions"].items()},
-    )
+    return kept
 
 
 def _changed(workflow: str, definition: dict[str, Any]) -> dict[str, Any]:
