@@ -148,6 +148,7 @@ class Workflow(Construct):
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
             change.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
+        disassociate_staging.add_catch(ending.notify, errors=["LockLost"], assign=failures.PREFLIGHT)
         disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=failures.AFTER_REPAIR)
         disassociate_staging.add_catch(rollback, assign=failures.FIRST).next(reassociate_production)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)
