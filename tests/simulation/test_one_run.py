@@ -5,6 +5,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -59,6 +61,23 @@ def test_a_stopped_execution_is_repaired_as_often_as_eventbridge_delivers() -> N
     assert "cutover-1 ABORTED, cutover-1-repair-1 REPAIRED" in late
     assert "cutover-1 ABORTED, cutover-1-repair-1 REPAIRED, cutover-1-repair-2" in twice
     assert "cutover-1-repair" not in never
+
+
+@pytest.mark.parametrize(
+    ("lost", "refused"),
+    [("DisassociateStaging", "ReassociateProduction"), ("ReassociateProduction", "ReassociateStaging")],
+)
+def test_a_change_that_was_lost_and_starts_when_its_execution_has_rolled_back_changes_nothing(
+    lost: str, refused: str
+) -> None:
+    """In seed 43, it starts after that. The simulation found that staging was then on no server; and production, after
+    the move of staging was refused, on the server from which the execution had rolled back."""
+    rolls_back = ("--force", f"cutover-1/{refused}.1/ec2 AssociateAddress.1", "refused")
+    late = ("--force", f"cutover-1/{lost}.1/lambda Invoke.1", "invocation lost")
+    story = simulated("--seed", "43", "--only", *rolls_back, *late)
+
+    assert f"cutover-1/{lost}.1/" in story.partition("cutover-1: ended FAILED RolledBack")[2]
+    assert "Places(production='i-0aaaaaaaaaaaaaaaa', staging='i-0bbbbbbbbbbbbbbbb')" in story
 
 
 def test_an_execution_that_is_redriven_before_its_repair_has_its_lock_leaves_it_what_it_needs() -> None:

@@ -21,6 +21,7 @@ from domain.errors import (
     AddressMoved,
     EC2Unavailable,
     InvalidRequest,
+    LockLost,
     PreflightFailed,
     RecordUnavailable,
     Redriven,
@@ -551,6 +552,32 @@ def test_a_rollback_that_is_asked_for_before_the_first_change_changes_nothing(
     event = {"execution": "cutover-1", "pair": "web", "server": "tao", "lock": LOCK}
     with pytest.raises(RollbackRequested):
         check_servers.handler(event, CONTEXT, ec2=initializing, sleep=ec2.slept.append)
+
+
+# A try that was lost, and starts when its execution has ended.
+
+
+@pytest.mark.parametrize("first_try", [True, False])
+def test_staging_stays_if_the_execution_does_not_hold_the_lock_any_more(
+    ec2: Ec2Account, table: LockTable, monkeypatch: pytest.MonkeyPatch, first_try: bool
+) -> None:
+    event = {**places(ec2), "firstTry": first_try, "redriven": False, "lock": LOCK}
+    for record in ({}, {"execution": REQUEST["rollbackRequestedBy"]}):
+        table.put(pair="web", **record)
+        with pytest.raises(LockLost, match="does not hold the lock of pair web any more, so this step does nothing"):
+            disassociate(ec2, **event)
+    assert ec2.changes == []
+    monkeypatch.setenv("LOCK_TABLE", "unreadable")
+    assert disassociate(ec2, **event)["changed"], "a change does not wait for DynamoDB"
+
+
+@pytest.mark.parametrize("first_try", [True, False])
+def test_production_stays_if_staging_is_back_on_the_idle_server(ec2: Ec2Account, first_try: bool) -> None:
+    displaces = r"^The staging address .* is on tao; associating the production address .* would displace it\.$"
+    with pytest.raises(EC2Unavailable, match=displaces):
+        associate(ec2, "move production", ec2.place(ec2.tao), comingFrom="bittybot", firstTry=first_try)
+    assert ec2.holders == ("bittybot", "tao")
+    assert ec2.changes == []
 
 
 # CheckServers.

@@ -213,7 +213,7 @@ def test_an_execution_without_the_lock_reads_and_writes_nothing(table: LockTable
     held = item()
     table.put(pair="web", **({"execution": holder} if holder else {"revision": 1}))
     for use in (held.read, held.end_commands, lambda: held.write(SENT, runs=True), lambda: held.write_end(None)):
-        with pytest.raises(LockLost, match="does not hold the lock of pair web any more, so it runs no command"):
+        with pytest.raises(LockLost, match="does not hold the lock of pair web any more, so this step does nothing"):
             use()
 
 

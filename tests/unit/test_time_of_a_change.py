@@ -51,6 +51,8 @@ def test_a_call_of_the_functions_that_change_something_is_tried_once_within_5_s(
 
 
 def cut_over(ec2: Ec2Account, door: Addresses, *, first_try: bool) -> None:
+    if ec2.holder("staging"):
+        ec2.take_off("staging")
     door.move_production(ec2.place(ec2.tao), coming_from=ec2.bittybot, first_try=first_try)
 
 

@@ -238,6 +238,20 @@ def test_a_redriven_execution_changes_and_repairs_nothing_and_says_so(
     assert (aws.places, aws.locks) == (("bittybot", "tao"), [])
 
 
+def test_an_execution_that_has_lost_its_lock_changes_nothing_and_says_so(
+    aws: Aws, web: Web, ec2_calls: EC2Calls, held: Held
+) -> None:
+    holder = held("staging")
+    aws.delete_lock()
+    web.open_gates()
+    execution = aws.wait(holder)
+    assert execution.outcome == "PreflightFailed"
+    assert "LockLost: The execution does not hold the lock of pair web any more" in str(execution.cause)
+    assert execution.states[-4:-1] == ["Notify", "PutEvent", "Outcome?"]
+    assert ec2_calls.changes == []
+    assert aws.places == ("bittybot", "tao")
+
+
 def test_a_server_is_not_called_live_until_its_cutover_is_over(aws: Aws, web: Web, held: Held) -> None:
     holder = held("production")
     assert aws.places == ("tao", "bittybot")
