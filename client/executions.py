@@ -189,11 +189,11 @@ def started_by(
         return names, None
     wanted = {execution["executionArn"]: execution["startDate"] for execution in executions}
     try:
-        for event in in_trail(account, "StartExecution", min(wanted.values()), max(wanted.values()), sleep):
-            arn = as_object(event.get("responseElements")).get("executionArn")
-            name = caller(as_object(event.get("userIdentity")))
-            if event.get("eventSource") == "states.amazonaws.com" and arn in wanted and name:
-                names[str(arn)] = name
+        first, last = min(wanted.values()), max(wanted.values())
+        for call in in_trail(account, "states", "StartExecution", first, last, sleep=sleep):
+            arn = as_object(call.get("responseElements")).get("executionArn")
+            if arn in wanted and call["calledBy"]:
+                names[str(arn)] = call["calledBy"]
             if names.keys() == wanted.keys():
                 break
     except AwsError as error:
@@ -202,14 +202,17 @@ def started_by(
 
 
 def in_trail(
-    account: Account, name: str, first: datetime, last: datetime, sleep: Callable[[float], None]
+    account: Account, service: str, name: str, first: datetime, last: datetime, *, sleep: Callable[[float], None]
 ) -> Iterator[JsonObject]:
-    """CloudTrail's events of this name in this time, at most `PAGES`. LookupEvents needs its own permission, shows an
-    event some minutes after the call, allows two requests a second, and filters by one attribute (API reference)."""
+    """CloudTrail's successful calls of this name in this time, at most `PAGES`, with their callers. LookupEvents needs
+    its own permission, shows an event some minutes after the call, allows two requests a second, and filters by one
+    attribute (API reference)."""
     wanted = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}]}
     times = {"StartTime": first - EARLIER, "EndTime": last + LATER}
     for page in islice(account.pages("cloudtrail", "lookup_events", **wanted, **times), PAGES):
-        yield from (object_of(each.get("CloudTrailEvent")) for each in page.get("Events", []))
+        for call in (object_of(each.get("CloudTrailEvent")) for each in page.get("Events", [])):
+            if call.get("eventSource") == f"{service}.amazonaws.com" and not call.get("errorCode"):
+                yield call | {"calledBy": caller(as_object(call.get("userIdentity")))}
         if not page.get("NextToken"):
             return
         sleep(SECONDS_APART)

@@ -1,28 +1,31 @@
 """What a history of Step Functions says of an execution: its checks, its changes, and events for the checker of the
-guarantees (`Reader`); and what in it cannot be true (`contradictions`). Makes no calls. Source: Step Functions API
+guarantees (`Evidence`); and what in it cannot be true (`contradictions`). Makes no calls. Source: Step Functions API
 Reference, HistoryEvent."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager, suppress
+from datetime import UTC, timedelta
 from typing import Any
 
-from client import trace
-from client.progress import FAILED_TRY, Progress
-from client.result import ROLES, RUNNING
+from client.progress import FAILED_TRY, Line, Progress, details_of
+from client.result import ROLES, RUNNING, Result
 from client.text import JsonObject, as_object
-from client.trace import Event, Places
 from domain.lock import object_of
+from domain.pair import Pair, Server
 from domain.record import Record
+from guarantees import trace
+from guarantees.trace import Event, Places
 
 SKEW = timedelta(seconds=1)  # AWS's own clocks may differ
 PLACE = ("instanceId", "privateIp")
+UNKNOWN_CALL = dict.fromkeys(("by", "state", "requestId"))
 CHECKS = ("HealthCheck", "CheckServers", "Rehearse", "Bake")
-FAILURE = f"(?:{'|'.join(FAILED_TRY)}|EvaluationFailed)"
-# Which event may follow which one of its branch.
+FAILURE = f"(?:{'|'.join(FAILED_TRY)})"
+ANOTHER_FORM = ("The plan or an answer has another form than in this version:",
+                AttributeError, LookupError, TypeError, ValueError)  # fmt: skip
+# Which event may follow which event of its branch.
 LINK = re.compile(
     "(ExecutionStarted|ParallelStateStarted|[A-Z][a-z]+StateExited)>[A-Z][a-z]+StateEntered"
     f"|(TaskStateEntered|{FAILURE})>TaskScheduled|TaskScheduled>TaskStarted|TaskStarted>TaskSubmitted"
@@ -37,7 +40,7 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
     # Of each event its type, its moment, and the value that it hands on; before all of them, that is the input.
     before = {0: ("ExecutionStarted", described["startDate"], _value(described.get("input")))}
     for number, event in enumerate(events, 1):
-        previous, kind, details = event.get("previousEventId", 0), str(event["type"]), _details(event)
+        previous, kind, details = event.get("previousEventId", 0), str(event["type"]), details_of(event)
         last, moment, given = before.get(previous, ("", event["timestamp"], None))
         what, link = f"Event {event['id']} ({kind})", f"{last}>{kind}"
         if event["id"] != number:
@@ -53,7 +56,7 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
             yield f"{what} has another value than event {previous} handed on."
         before[event["id"]] = kind, event["timestamp"], value
     if described["status"] not in RUNNING:
-        last, details = (str(events[-1]["type"]), _details(events[-1])) if events else ("nothing", {})
+        last, details = (str(events[-1]["type"]), details_of(events[-1])) if events else ("nothing", {})
         if last != f"Execution{described['status'].title().replace('_', '')}":
             yield f"The history ends with {last}, but the execution is {described['status']}."
         for key in ("output", "error", "cause"):
@@ -61,126 +64,107 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
                 yield f"DescribeExecution shows another {key} than the history."
 
 
-@dataclass
-class Reader:
-    """Reads the events of an execution in order. `shown` has both addresses as they were shown last, at first as they
-    were before, if that is known; `changes` has what changed them, by which execution; None is someone else."""
+class Evidence(Progress):
+    """What AWS shows of an execution, and what that says. `shown` has both addresses as they were shown last, at first
+    as they were before, if that is known; `changes` has what changed them, by which execution; None is someone else."""
 
-    execution: str
-    shown: JsonObject = field(default_factory=dict)
-    progress: Progress = field(default_factory=Progress)
-    checks: list[JsonObject] = field(default_factory=list)
-    changes: list[JsonObject] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    approved_by: object = None
-    _asked: dict[str, JsonObject] = field(default_factory=dict)
-    _failed: dict[str, str] = field(default_factory=dict)
-    _results: dict[str, JsonObject] = field(default_factory=dict)
-
-    def read(self, event: Mapping[str, Any]) -> Iterator[Event]:
-        """What the next event says."""
-        at, kind, details, me = event["timestamp"].timestamp(), str(event["type"]), _details(event), self.execution
-        lines = self.progress.read(event)
-        state = str(details.get("name") or self.progress.state_of[event["id"]])
-        if kind.endswith("StateEntered"):
-            self._failed.pop(state, None)
-            yield trace.Entered(at, me, state)
-        elif kind == "TaskScheduled":
-            self._asked[state] = object_of(details.get("parameters"))
-        elif kind == "TaskSucceeded":
-            yield from self._succeed(at, state, object_of(details.get("output")))
-        elif kind == "ParallelStateFailed":
-            self._failed[self.progress.running[0]] = kind
-        elif kind in FAILED_TRY or kind == "EvaluationFailed":
-            self._failed[state] = str(details.get("error"))
-        elif kind.endswith("StateExited"):
-            error, result = self._failed.get(state), self._results.get(state)
-            if not error:
-                yield trace.Passed(at, me, state, result)
-        if state.startswith(CHECKS) and (kind == "TaskSucceeded" or kind in FAILED_TRY):
-            text, passed = "; ".join(line.text for line in lines), state not in self._failed
-            self.checks.append({"at": _moment(at), "state": state, "passed": passed, "text": text})
+    def __init__(self, described: JsonObject, history: Sequence[Mapping[str, Any]], shown: JsonObject) -> None:
+        super().__init__()
+        self.described, self.arn, self.shown = described, str(described["executionArn"]), dict(shown)
+        self.events, self.problems = list[Event](), [*contradictions(described, history)]
+        self.checks, self.changes = list[JsonObject](), list[JsonObject]()
+        self.approved_by, self._moment = "", ""
+        with noted(self.problems, *ANOTHER_FORM):
+            for event in history:
+                self.read(event)
+        self.result, output = Result(described, self), object_of(described.get("output"))
+        others = [role for role in ROLES if role in output and output[role] != self.shown.get(role)]
+        self.problems += [f"The output has another {role} address than was described last." for role in others]
+        if ended := described.get("stopDate"):
+            end = self.result.status, self.result.outcome, output, self.result.cause
+            self.events.append(trace.Ended(ended.timestamp(), self.arn, *end))
 
     @property
-    def places(self) -> list[JsonObject]:
-        """Of the plan."""
-        return [place for key in ("live", "idle", "stagingTo") if (place := as_object(self.progress.plan.get(key)))]
+    def pair(self) -> Pair:
+        """As its plan has it."""
+        places = filter(None, (as_object(self.plan.get(key)) for key in ("live", "idle", "stagingTo")))
+        servers = {str(place.get("name")): str(place.get("instanceId")) for place in places}
+        first, second, *_ = (*(Server(*server) for server in servers.items()), *[Server("", "")] * 2)
+        production, staging = (str(as_object(self.plan.get(role)).get("allocationId")) for role in ROLES)
+        return Pair(str(self.plan.get("pair")), production, staging, (first, second), health_check=[])
 
-    def _succeed(self, at: float, state: str, result: JsonObject) -> Iterator[Event]:
-        payload, retried = as_object(result.get("Payload")), self._failed.pop(state, None) is not None
-        self._results[state], self.approved_by = payload, result.get("approvedBy", self.approved_by)
-        if not payload.get("healthy", True) is payload.get("passed", True) is True:
-            self._failed[state] = "it has not passed"
-        if "changed" in payload and isinstance(payload.get("address"), dict):
-            yield from self._change(at, state, payload, retried=retried)
+    def read(self, event: Mapping[str, Any]) -> list[Line]:
+        lines, kind, moment = super().read(event), str(event["type"]), event["timestamp"]
+        at, state = moment.timestamp(), self.state_of[event["id"]]
+        self._moment = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+        if kind.endswith("StateEntered"):
+            self.events.append(trace.Entered(at, self.arn, state))
+        elif kind == "TaskSucceeded":
+            self.events += self._answered(at, state, self.results[state])
+        elif kind == "ParallelStateFailed":
+            self.errors[self.running[0]].append(kind)
+        elif kind.endswith("StateExited") and not self.errors[state][-1]:
+            self.events.append(trace.Passed(at, self.arn, state, as_object(self.results.get(state, {}).get("Payload"))))
+        if state.startswith(CHECKS) and (kind == "TaskSucceeded" or kind in FAILED_TRY):
+            text = "; ".join(line.text for line in lines)
+            self.checks.append({"at": self._moment, "state": state, "passed": not self.errors[state][-1], "text": text})
+        return lines
+
+    def _answered(self, at: float, state: str, result: JsonObject) -> Iterator[Event]:
+        payload, asked = as_object(result.get("Payload")), self.asked.get(state, {})
+        self.approved_by = result.get("approvedBy", self.approved_by)
+        # If the answer of an earlier try was lost, a later one only finds what that one did.
+        by = self.arn if payload.get("changed") is True or any(self.errors[state][:-1]) else None
+        if "changed" in payload and isinstance(address := payload.get("address"), dict):
+            to = as_object(asked.get("Payload"))
+            if to.get("server") and any(to.get(key) != address.get(key) for key in ("server", "privateIp")):
+                self.problems.append(f"{state} has not put the address where it was asked to.")
+            call = {"at": self._moment, "by": by, "state": state, "requestId": payload.get("requestId")}
+            yield from self._show(at, address, call, moved=payload["changed"] is True)
         if all(isinstance(payload.get(role), dict) for role in ROLES):
             for role in ROLES:
-                yield from self._show(at, role, payload[role], by=None)
-            yield trace.Seen(at, Places.shown(self.shown))
-        plan = self.progress.plan
-        servers = {
-            each.get("name"): each.get("instanceId") for each in map(as_object, (plan.get("live"), plan.get("idle")))
-        }
+                yield from self._show(at, payload[role], {"at": self._moment, **UNKNOWN_CALL})
+            self.shown = {role: payload[role] for role in ROLES}
+            yield trace.Seen(at, Places.shown(payload))
         for command in payload["commands"] if isinstance(payload.get("commands"), list) else ():
-            of_command = str(command.get("step")), servers.get(command.get("server"))
-            yield trace.CommandBegan(at, self.execution, *of_command)
-        yield from self._lock(at, state, as_object(result.get("Attributes")))
-
-    def _change(self, at: float, state: str, payload: JsonObject, *, retried: bool) -> Iterator[Event]:
-        address, asked = payload["address"], as_object(self._asked.get(state, {}).get("Payload"))
-        moved, allocation_id = payload["changed"] is True, address.get("allocationId")
-        if asked.get("server") and any(asked.get(key) != address.get(key) for key in ("server", "privateIp")):
-            self.problems.append(f"{state} has not put the address where it was asked to.")
-        # If the answer of an earlier try was lost, a later one only finds what that one did.
-        by = self.execution if moved or retried else None
-        role = next((role for role in self.shown if self.shown[role].get("allocationId") == allocation_id), None)
-        if role:
-            more = {"state": state, "requestId": payload.get("requestId")}
-            yield from self._show(at, role, address, by=by, always=moved, **more)
-        elif moved:
-            yield trace.Changed(at, by, "AssociateAddress", allocation_id, address.get("instanceId"), state=state)
-
-    def _show(
-        self, at: float, role: str, address: JsonObject, *, by: str | None, always: bool = False, **more: Any
-    ) -> Iterator[Event]:
-        """Keeps where an address is. If it was elsewhere, or `always`, it was changed."""
-        before, was = Places.shown(self.shown) if len(self.shown) == len(ROLES) else None, self.shown.get(role, {})
-        other = "staging" if role == "production" else "production"
-        beside = self.shown.get(other, {})
-        self.shown[role] = address
-        if by and address.get("instanceId") and all(beside.get(key) == address.get(key) for key in PLACE):
-            self.shown[other] = beside | dict.fromkeys(("associationId", "server", *PLACE))  # EC2 has displaced it
-        if before and (always or before != Places.shown(self.shown)):
-            change = {"at": _moment(at), "by": by, "state": None, "requestId": None, **more, "address": role,
-                      "allocationId": address.get("allocationId"), "associationId": was.get("associationId"),
-                      "from": was.get("server") or was.get("instanceId"), "instanceId": address.get("instanceId"),
-                      "to": address.get("server") or address.get("instanceId")}  # fmt: skip
-            self.changes.append(change)
-            action = "AssociateAddress" if address.get("associationId") else "DisassociateAddress"
-            of_change = action, change["allocationId"], change["instanceId"], before, Places.shown(self.shown)
-            yield trace.Changed(at, by, *of_change, state=change["state"] or "")
-
-    def _lock(self, at: float, state: str, item: JsonObject) -> Iterator[Event]:
-        """`item` is what the update has returned of the pair's item."""
-        asked, me = self._asked.get(state, {}), self.execution
+            server = self.pair.server_named(command.get("server"))
+            yield trace.CommandBegan(at, self.arn, str(command.get("step")), server.instance_id if server else None)
         values = {key[1:]: value for key, value in as_object(asked.get("ExpressionAttributeValues")).items()}
-        if state == "TakeOverLock":
-            dead = as_object(values.get("holder") or values.get("dead")).get("S")
-            yield trace.Unlocked(at, dead, by=me)
         if state == "AcquireLock" or (state == "TakeOverLock" and "me" in values):
-            yield trace.Locked(at, me)
-        if state == "ReleaseLock":
-            kept = {"rollbackTo": item.get("rollbackTo", {})} if "if_not_exists" in str(asked) else {}
-            yield trace.Unlocked(at, me, record=Record.from_item(values | kept))
+            yield trace.Locked(at, self.arn)
+        elif state == "TakeOverLock":
+            yield trace.Unlocked(at, as_object(values.get("holder") or values.get("dead")).get("S"), by=self.arn)
+        elif state == "ReleaseLock":
+            yield trace.Unlocked(at, self.arn, record=Record.from_item(values))
+
+    def _show(self, at: float, address: JsonObject, call: JsonObject, *, moved: bool = False) -> Iterator[Event]:
+        """Keeps where an address is. If it was elsewhere, or the call of a function has `moved` it, it was changed."""
+        by, state = call["by"], call["state"] or ""
+        action = "AssociateAddress" if address.get("associationId") else "DisassociateAddress"
+        to = address.get("allocationId"), address.get("instanceId")
+        role = next((role for role in self.shown if self.shown[role].get("allocationId") == to[0]), None)
+        if role is None:
+            yield from [trace.Changed(at, by, action, *to, state=state)] * moved
+            return
+        before, was = Places.shown(self.shown), self.shown[role]
+        other = "staging" if role == "production" else "production"
+        self.shown[role], beside = address, self.shown[other]
+        if by and to[1] and all(beside.get(key) == address.get(key) for key in PLACE):
+            self.shown[other] = beside | dict.fromkeys(("associationId", "server", *PLACE))  # EC2 has displaced it
+        if moved or before != Places.shown(self.shown):
+            places = {"from": was.get("server") or was.get("instanceId"), "to": address.get("server") or to[1]}
+            ids = {"allocationId": to[0], "associationId": was.get("associationId"), "instanceId": to[1]}
+            self.changes.append({**call, "address": role, **ids, **places})
+            yield trace.Changed(at, by, action, *to, before, Places.shown(self.shown), state)
 
 
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-
-
-def _details(event: Mapping[str, Any]) -> JsonObject:
-    """Each type of event has its own key for its details."""
-    return next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
+@contextmanager
+def noted(notes: list[str], what: str, *errors: type[Exception]) -> Iterator[None]:
+    """Around what may fail with these errors: then a note says so, and the rest is checked all the same."""
+    try:
+        yield
+    except errors as error:
+        notes.append(f"{what} {error}")
 
 
 def _value(text: object) -> object:

@@ -2,8 +2,8 @@
 what the item of its lock adds: the command that runs, the approval. An event's type and the shape of its data say what
 it means, not its state's name, so a workflow may have new states (API reference of Step Functions, HistoryEvent)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from domain.lock import Lock, object_of
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 WAITS = {"WaitForLastCall": "waiting until the last call of the stopped execution is over",
          "WaitForHolder": "waiting for the other execution"}  # fmt: skip
-FAILED_TRY = ("TaskFailed", "TaskStartFailed", "TaskSubmitFailed", "TaskTimedOut")
+FAILED_TRY = ("TaskFailed", "TaskStartFailed", "TaskSubmitFailed", "TaskTimedOut", "EvaluationFailed")
 APPROVAL = "WaitForApproval"
 # The states that run commands, and how the names of their steps begin.
 STEPS = {"DeployRelease": "deploy", "BeforeCutover": "beforeCutover", "AfterCutover": "afterCutover",
@@ -27,58 +27,57 @@ class Line(NamedTuple):
     good: bool | None = None
 
 
-@dataclass
 class Progress:
-    """Reads events in order, and keeps what they show. The last event was `seconds` after the execution began."""
+    """Reads events in order, and keeps what they show. The last event was `seconds` after the execution began, `doing`
+    has words about the running state, `definition` the workflow's states by name, once there was a failure. Of a state,
+    `asked` has the parameters of its last call, `results` the result, and `errors` the error of each try since its
+    entry, empty if it passed, after an empty text."""
 
-    began: datetime | None = None
-    last, seconds, ended, doing = 0, 0.0, False, ""  # `doing` has words about the running state
-    running: list[str] = field(default_factory=list)
-    states: list[JsonObject] = field(default_factory=list)
-    health_checks: list[JsonObject] = field(default_factory=list)
-    plan: JsonObject = field(default_factory=dict)
-    definition: JsonObject | None = None  # the workflow's states by name; None until the first failure
-    state_of: dict[int, str] = field(default_factory=dict)  # by the id of an event
-    _seen: set[str] = field(default_factory=set)
-    _repeats, _failed = False, ""
-    _failures: dict[str, list[str]] = field(default_factory=dict)
+    def __init__(self, definition: JsonObject | None = None) -> None:
+        self.definition, self.plan = definition, JsonObject()
+        self.began: datetime | None = None
+        self.last, self.seconds, self.ended, self.doing = 0, 0.0, False, ""
+        self.running, self.states, self.health_checks = list[str](), list[JsonObject](), list[JsonObject]()
+        self.asked, self.results = dict[str, JsonObject](), dict[str, JsonObject]()
+        self.errors = defaultdict[str, list[str]](lambda: [""])
+        self.state_of = dict[int, str]()  # by the id of an event
+        self._seen, self._repeats, self._failed = set[str](), False, ""
 
     def read(self, event: Mapping[str, Any]) -> list[Line]:
         """Take the next event. Returns the lines to print about it."""
         self.began, self.last, kind = self.began or event["timestamp"], event["id"], str(event["type"])
-        self.seconds, self.ended = (event["timestamp"] - self.began).total_seconds(), self.ended or kind in ENDED
-        # Each type of event has its own key for its details.
-        details = next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
-        alone = self.running[0] if len(self.running) == 1 else ""
-        state = self.state_of.get(event.get("previousEventId", 0)) or alone
-        lines: Iterable[Line] = ()
-        if kind.endswith("StateEntered"):
-            state = str(details.get("name", ""))
-            if kind != "ChoiceStateEntered":  # it takes no time, and the next state shows its result
-                lines = self._entered(state, is_wait=kind == "WaitStateEntered")
-        elif kind.endswith("StateExited"):
-            if (name := str(details.get("name", ""))) in self.running:
-                index = self.running.index(name)
-                # A branch that failed, or that this failure cancelled, has no exit event of its own.
-                del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
-            state = ""
-        elif "error" in details and not kind.startswith("Execution"):
-            error, cause = str(details["error"]), details.get("cause", "")
+        self.seconds, self.ended = (event["timestamp"] - self.began).total_seconds(), kind in ENDED
+        details, alone = details_of(event), self.running[0] if len(self.running) == 1 else ""
+        state = str(details.get("name") or self.state_of.get(event.get("previousEventId", 0)) or alone)
+        self.state_of[event["id"]], lines = state, list[Line]()
+        # A Choice takes no time, and the next state shows its result.
+        if kind.endswith("StateEntered") and kind != "ChoiceStateEntered":
+            lines += self._entered(state, is_wait=kind == "WaitStateEntered")
+        elif kind.endswith("StateExited") and state in self.running:
+            index = self.running.index(state)
+            # A branch that failed, or that this failure cancelled, has no exit event of its own.
+            del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
+        elif kind in FAILED_TRY or ("error" in details and not kind.startswith("Execution")):
+            error, cause = str(details.get("error", kind)), details.get("cause", "")
             message = object_of(cause).get("errorMessage", cause)
             sentences, _ = split(f"{error}: {message}".removesuffix(": "))
             failed = f"{plain(state) or 'a step'} failed: {plain(sentences, 300)}"
-            self._failures.setdefault(state, []).append(error)
+            self.errors[state].append(error)
             if error == "DynamoDB.ConditionalCheckFailedException":
-                lines = [Line(f"{plain(state)}: another execution holds the pair")] * (not self._repeats)
+                lines += [Line(f"{plain(state)}: another execution holds the pair")] * (not self._repeats)
             elif failed != self._failed:  # the same failure again is only another try
-                lines = [Line(failed, good=False)]
+                lines.append(Line(failed, good=False))
             self._failed = failed
         elif kind == "TaskScheduled":
-            lines = self._scheduled(state, as_object(object_of(details.get("parameters")).get("Payload")))
+            self.asked[state] = object_of(details.get("parameters"))
+            lines += self._scheduled(state, as_object(self.asked[state].get("Payload")))
         elif kind == "TaskSucceeded":
-            lines = self._succeeded(as_object(object_of(details.get("output")).get("Payload")))
-        self.state_of[event["id"]] = state
-        return list(lines)
+            self.results[state] = object_of(details.get("output"))
+            payload = as_object(self.results[state].get("Payload"))
+            passed = payload.get("healthy", True) is payload.get("passed", True) is True
+            self.errors[state].append("" if passed else "it has not passed")
+            lines += self._succeeded(payload)
+        return lines
 
     @property
     def now(self) -> str:
@@ -92,7 +91,7 @@ class Progress:
         repeats_itself = bool(self.states) and self.states[-1]["name"] == state
         self._repeats = state in self._seen and (self._repeats or is_wait or repeats_itself)
         self._seen.add(state)
-        self._failures.pop(state, None)
+        self.errors.pop(state, None)
         self._failed, self.doing = "", WAITS.get(state, "")
         self.running.append(state)
         if not self._repeats:
@@ -101,8 +100,8 @@ class Progress:
 
     def _scheduled(self, state: str, payload: JsonObject) -> Iterator[Line]:
         """A try, and if it is not the state's first, which one; of how many, if the definition says that."""
-        if state and (failures := self._failures.get(state)):
-            error, number = failures[-1], failures.count(failures[-1]) + 1
+        if state and (error := self.errors[state][-1]):
+            number = self.errors[state].count(error) + 1
             retries = as_object((self.definition or {}).get(state)).get("Retry", [])
             retry = next((each for each in retries if {error, "States.ALL"} & set(each.get("ErrorEquals", []))), None)
             # 3 is the default in Amazon States Language.
@@ -137,6 +136,11 @@ class Progress:
             for check in report["checks"]:
                 probes = ", ".join(_probe(probe) for probe in check["probes"] if isinstance(probe, dict))
                 yield Line(f"{plain(check.get('check', 'probes'))}: {probes or 'none'}", good)
+
+
+def details_of(event: Mapping[str, Any]) -> JsonObject:
+    """Each type of event has its own key for its details."""
+    return next((as_object(value) for key, value in event.items() if key.endswith("EventDetails")), {})
 
 
 def command_in_words(command: JsonObject) -> str:

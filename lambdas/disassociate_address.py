@@ -42,7 +42,7 @@ def handler(
     event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
 ) -> Json:
     """Disassociates staging, or with `rehearse` proves that this is permitted. Returns and raises what
-    `associate_address` does, and on the first try, the first change of an execution, RollbackRequested if asked to."""
+    `associate_address` does, LockLost, and on the first try, the first change, RollbackRequested if asked to."""
     if "rehearse" in event:
         rehearsal = read(RehearseDisassociateEvent, event)
         if rehearsal.association_id:
@@ -54,8 +54,7 @@ def handler(
     live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None
     idle = pair.place(asked.idle.name, asked.idle.private_ip)
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
-    if asked.first_try:
-        RollbackRequest(asked.lock).refuse()
+    RollbackRequest(asked.lock).refuse_change(first_try=asked.first_try)
     if not asked.needed:
         return {"address": addresses.look()[1].to_json(), "changed": False}
     address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)

@@ -4,8 +4,11 @@ shown before its call, other addresses, each fault, what the servers serve, and 
 import re
 from dataclasses import dataclass, replace
 
-from client.guarantees import ROLLED_BACK, Broken, Guarantees
-from client.trace import (
+from domain.lock import LAST_CALL_SECONDS
+from domain.pair import Pair
+from domain.record import Record
+from guarantees.checker import ROLLED_BACK, Broken, Guarantees
+from guarantees.trace import (
     BEFORE,
     CHECKS,
     MOVE,
@@ -17,11 +20,9 @@ from client.trace import (
     Execution,
     Passed,
     Places,
+    Step,
     Unlocked,
 )
-from domain.lock import LAST_CALL_SECONDS
-from domain.pair import Pair
-from domain.record import Record
 
 STALE_SECONDS = 15  # EC2 may show what was true 10 s ago, and answers within 5 s
 DESCRIBES = (*BEFORE, "DescribeAddresses", "HealthCheckLive", "HealthCheckProduction", "Bake", "DescribeUnchanged",
@@ -46,9 +47,10 @@ class Disturbed(Event):
 
 
 @dataclass(frozen=True)
-class Failed(Entered):
-    """The state has failed, after all its tries."""
+class Failed(Step):
+    """The state has failed, after all its tries. It is no kind of Entered: what began then did not begin again."""
 
+    state: str
     error: str
 
 
@@ -87,22 +89,36 @@ class GuaranteesSeenWhole(Guarantees):
         self._bad: dict[str | None, str] = {}  # by a server's name, why no rollback may go there
         self._commands: list[CommandBegan] = []  # that run
         self._serving: dict[str | None, tuple[int, Serving]] = {}
+        self._displaced: tuple[str | None, str, float, int] | None = None  # production, by the state of an execution
         self._person_asked = False
+        self._started: dict[str | None, float] = {}
 
     def observe(self, event: Event) -> list[Broken]:
         super().observe(event)
+        if isinstance(event, Passed | Failed):
+            self._leave(event)
         match event:
+            case Failed():
+                self._executions[event.execution].passed.pop(event.state, None)
+            case Entered():
+                self._started.setdefault(event.execution, event.at)
             case Disturbed():
                 self._disturbed = self._number
             case Serving():
                 self._serving[event.instance_id] = self._number, event
-            case Failed():
-                self._executions[event.execution].passed.pop(event.state, None)
             case Unlocked():
                 self._unlock(event)
             case CommandEnded():
                 self._commands = [each for each in self._commands if each.step != event.step]
         return self._broken
+
+    def _leave(self, event: Passed | Failed) -> None:
+        """A state that has displaced production in a race has put it back when it ends, unless a fault prevented it."""
+        if not self._sees_faults or self._displaced is None or self._displaced[:2] != (event.execution, event.state):
+            return
+        (_, _, at, number), self._displaced = self._displaced, None
+        back = self._moments[-1][1].production or self._disturbed > number or self._interfered_at > at
+        self._judge("production-stays-on-a-server", back, f"{event.state} displaced it in a race, and left it there")
 
     def settled(self, at: float, places: Places, holder: str | None) -> list[Broken]:
         """What is broken if nothing runs any more, long after the last fault."""
@@ -139,6 +155,8 @@ class GuaranteesSeenWhole(Guarantees):
             change = replace(change, instance_id=server.instance_id)
         if change.execution is None:
             self._others[change.allocation_id] = self._at
+            if change.after and (live := self._servers.get(change.after.production or "")):
+                self._bad.pop(live.name, None)  # users are served by it now
         super()._change(change, execution)
 
     def _judge_change(self, change: Changed, execution: Execution) -> None:
@@ -171,6 +189,8 @@ class GuaranteesSeenWhole(Guarantees):
         super()._judge_places(change, before, after, execution)
         if not isinstance(change, WatchedChange):
             return
+        if before.production and not after.production and self._is_race(change):
+            self._displaced = change.execution, change.state, self._at, self._number
         described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
         self._judge("described-before-each-change", described, f"{what}, and its function had not described it")
@@ -202,6 +222,8 @@ class GuaranteesSeenWhole(Guarantees):
     def _unlock(self, event: Unlocked) -> None:
         record = event.record if event.record and event.record.interrupted is None else None
         if record:
+            if event.by is None and (record.last_cutover or {}).get("execution") == event.execution:
+                self._bad.pop((record.last_cutover or {}).get("to"), None)  # it was stopped while it released its lock
             why = self._bad.get(record.rollback_to.server)
             self._judge("the-record-is-true", why is None, f"{record.rollback_to}, but {why}")
 
@@ -232,9 +254,12 @@ class GuaranteesSeenWhole(Guarantees):
             self._judge_serving(
                 execution, "production", "Bake" if plan["bakeSeconds"] else "HealthCheckProduction", what
             )
+        if outcome == "CutoverInProgress":
+            waited = ended.at - self._started.get(execution.arn, ended.at)
+            self._judge("the-outcome-is-true", waited >= plan.get("waitSeconds", 0), f"{what} after {waited} s")
         asks = ASKS.search(f"{ended.cause} {(ended.output or {}).get('warnings')}")
         self._person_asked = self._person_asked or asks is not None
-        made = execution.changes
+        made, redriven = execution.changes, execution.ended_at is not None
         super()._end(ended, execution)
         begun = ended.is_interruption and not plan.get("rollback")
         begun = begun and any(each.state != "RepairStaging" for each in made)
@@ -242,7 +267,7 @@ class GuaranteesSeenWhole(Guarantees):
         has_cut_over = record and (record.last_cutover or {}).get("execution") == execution.arn
         if idle and (outcome == "CUT_OVER" or has_cut_over):  # it may be stopped after it has released its lock
             self._bad.pop(idle.name, None)
-        elif idle and plan["decision"] == "CUT_OVER" and (begun or outcome in ROLLED_BACK):
+        elif idle and plan["decision"] == "CUT_OVER" and (begun or (outcome in ROLLED_BACK and not redriven)):
             self._bad[idle.name] = f"{what}, after a cutover to {idle.name} had begun"
 
     def _judge_record(self, outcome: str, record: Record, execution: Execution, what: str) -> None:
@@ -259,3 +284,5 @@ class GuaranteesSeenWhole(Guarantees):
         cutover = record.last_cutover or {}
         true = (cutover.get("execution") == execution.arn) == (outcome == "CUT_OVER")
         self._judge("the-record-is-true", true, f"{what}, but the record has {cutover}")
+        rejects = outcome not in ROLLED_BACK or (plan["idle"] or {}).get("name") in record.rollback_to.rejected
+        self._judge("the-record-is-true", rejects, f"{what}, and {record.rollback_to} does not reject its server")

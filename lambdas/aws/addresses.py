@@ -58,12 +58,15 @@ class Addresses:
 
     def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
-        If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it."""
-        production, _ = self.look()
+        If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it. If
+        staging is there, EC2 shows what was before, or the execution has rolled back: a function may start 10 s late."""
+        production, staging = self.look()
         if production.stands_at(place):
             return production, False
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
         _expect(production, coming_from, moved)
+        if coming_from:  # otherwise, staging may be on a place that it cannot leave
+            _refuse_to_displace(staging, production, place)
         with self._from_where_it_was("production", place, moved):
             production, _ = self._associate(production, place, reassociate=coming_from is not None)
         return production, True
@@ -276,7 +279,7 @@ def _elsewhere(address: Address, planned: str) -> str:
     return f"{found} Someone else moved it. Find out who, then start again: the next execution makes a new plan."
 
 
-def _refuse_to_displace(production: Address, staging: Address, place: Place) -> None:
-    if production.stands_at(place):  # not EC2Refused: DescribeAddresses may show where production was before
-        on = f"{capitalized(production)} is on {place.server.name}"
-        raise EC2Unavailable(f"{on}; associating {staging} there would displace it.")
+def _refuse_to_displace(holder: Address, address: Address, place: Place) -> None:
+    if holder.stands_at(place):  # not EC2Refused: DescribeAddresses may show where the holder was before
+        on = f"{capitalized(holder)} is on {place.server.name}"
+        raise EC2Unavailable(f"{on}; associating {address} there would displace it.")

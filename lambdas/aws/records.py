@@ -93,17 +93,28 @@ class RollbackRequest:
 
     def refuse(self) -> None:
         """Raises RollbackRequested if the execution still holds the lock and was asked to roll back."""
+        self._holds_lock(refuses=True)
+
+    def refuse_change(self, *, first_try: bool) -> None:
+        """As `refuse` on the first try, and LockLost if the execution does not hold the lock any more: a function may
+        start 10 s late, when another try has succeeded and its execution has rolled back and ended."""
+        if self._lock and not self._holds_lock(refuses=first_try):
+            raise _lost(self._lock["pair"])
+
+    def _holds_lock(self, *, refuses: bool) -> bool:
+        """Whether it does, as far as is known. If it `refuses`, raises RollbackRequested."""
         if self._lock is None or "LOCK_TABLE" not in os.environ:
-            return
+            return True
         try:
             # A change must not wait, and a loop reads again.
             item = _read(self._client or aws_client("dynamodb", HURRIED), self._lock["pair"])
         except RecordUnavailable as problem:
             logger.warning(str(problem))
-            return
-        asked_by = item.get("rollbackRequestedBy", {}).get("S")
-        if asked_by and item.get("execution", {}).get("S") == self._lock["execution"]:
-            raise RollbackRequested(f"The execution {printable(asked_by)} asked for a rollback.")
+            return True
+        holds, asked_by = item.get("execution", {}).get("S") == self._lock["execution"], item.get("rollbackRequestedBy")
+        if refuses and holds and asked_by:
+            raise RollbackRequested(f"The execution {printable(asked_by['S'])} asked for a rollback.")
+        return holds
 
     def listen(self, wait: Wait) -> None:
         """Asks at once and then every second, until `wait` is true."""
@@ -124,7 +135,7 @@ def _read(client: Any, pair: str) -> Any:
 
 
 def _lost(pair: str) -> LockLost:
-    return LockLost(f"The execution does not hold the lock of pair {pair} any more, so it runs no command.")
+    return LockLost(f"The execution does not hold the lock of pair {pair} any more, so this step does nothing.")
 
 
 def _call(client: Any, operation: str, what: str, pair: str, **parameters: Any) -> Any:

@@ -47,7 +47,7 @@ class HookFailed(CutoverError):
 
 
 class LockLost(CutoverError):
-    """This execution does not hold the pair's lock any more; this step ran nothing."""
+    """This execution does not hold the pair's lock any more; this step did nothing."""
 
 
 class CommandUnavailable(CutoverError):

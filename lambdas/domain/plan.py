@@ -125,6 +125,7 @@ class Plan:
             "afterFailure": self.record.after_failure(self.idle.server).to_json(),
             "deploys": release is not None and not self.request.dry_run,
             "asksLive": bool(asks),
+            "interrupted": self.record.interrupted is not None,
             "approvalMinutes": self.pair.approval_minutes if self.request.release and not self.urgent else None,
             "restore": as_lines(restore),
         }

@@ -51,21 +51,24 @@ ALREADY_LIVE = {"outcome": jsonata('$repaired ? "REPAIRED" : "ALREADY_LIVE"')}
 REPAIR_SENTENCE = f"$substring({failures.REPAIRED_OR_NOTHING}, 1)"
 REASON = f'$repaired ? $replace($plan.reason, "Nothing was changed.", {REPAIR_SENTENCE}) : $plan.reason'
 REFUSED = {"outcome": "{% $plan.error %}", "cause": jsonata(REASON)}
-UNFIT_LIVE_SERVER = {**failures.PREFLIGHT, "cause": jsonata(f'{sentence(failures.CAUGHT)} & " Nothing was changed."')}
-MOVED_WHILE_CHECKED = {"outcome": "AddressMoved", "cause": jsonata(f'{failures.MESSAGE} & " Nothing was changed."')}
+SO_FAR = failures.REPAIRED_OR_NOTHING
+UNFIT_LIVE_SERVER = {**failures.PREFLIGHT, "cause": jsonata(f"{sentence(failures.CAUGHT)} & {SO_FAR}")}
+MOVED = jsonata('$repaired ? "PreflightFailed" : "AddressMoved"')
+MOVED_WHILE_CHECKED = {"outcome": MOVED, "cause": jsonata(f"{failures.MESSAGE} & {SO_FAR}")}
 MOVED_MEANWHILE = f"""
     "An address is no longer where it was before the checks. "
     & $substringBefore({failures.MESSAGE}, " A person must act.")
     & " " & ($cause = "{NONE}" ? "Nothing was changed." : "A check failed, too: " & $cause)
 """
-MOVED_LATER = {"outcome": jsonata('$repaired ? "PreflightFailed" : "AddressMoved"'), "cause": jsonata(MOVED_MEANWHILE)}
+MOVED_LATER = {"outcome": MOVED, "cause": jsonata(MOVED_MEANWHILE)}
 UNSEEN = f'"The addresses could not be described after the checks. " & {sentence(failures.CAUGHT)}'
 NOT_DESCRIBED = {"warnings": jsonata(f"$append($warnings, {UNSEEN})")}
 SOUND = "$staging.server = $plan.idle.name"
 CHECKABLE = f"({SOUND} or $not($plan.checksStaging))"
 TO_REPAIR = f"$exists($plan.idle) and $not($plan.dryRun) and $not({SOUND})"
-UNKNOWN_RELEASE = """
-    $not($exists($liveChecked)) and ($plan.asksLive
+# What an interrupted execution left of staging is repaired first: if the live server is refused, no repair comes later.
+UNKNOWN_RELEASE = f"""
+    $not($exists($liveChecked)) and ($plan.dryRun or $not($plan.interrupted) or {CHECKABLE}) and ($plan.asksLive
         or ($plan.decision in ["ALREADY_LIVE", "REPAIR"] and $plan.expectedRelease != null))
 """
 LIVE_CHECKED = {"liveChecked": True, "hasRelease": "{% $plan.asksLive and $states.result.Payload.hasRelease %}"}
@@ -148,6 +151,7 @@ class Workflow(Construct):
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
             change.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
+        disassociate_staging.add_catch(ending.notify, errors=["LockLost"], assign=failures.PREFLIGHT)
         disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=failures.AFTER_REPAIR)
         disassociate_staging.add_catch(rollback, assign=failures.FIRST).next(reassociate_production)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)

@@ -28,6 +28,7 @@ from tests.simulation.scenario import (
     Move,
     Outage,
     Place,
+    Race,
     Redrive,
     Scenario,
     Start,
@@ -56,7 +57,7 @@ class Actors:
     def __init__(self, simulation: Simulation, scenario: Scenario) -> None:
         self._simulation, self._scenario = simulation, scenario
         self._calls: dict[str, int] = {}
-        self._at_call: dict[tuple[str, int], list[tuple[float, Callable[[], None]]]] = {}
+        self._at_call: dict[tuple[str, int], list[tuple[float, Callable[[], object]]]] = {}
         self._tokens: set[str] = set()
 
     def begin(self) -> None:
@@ -73,13 +74,13 @@ class Actors:
         for seconds, action in self._at_call.pop((execution, number), ()):
             self._simulation.scheduler.at(seconds, partial(self._do, action))
 
-    def _do(self, action: Callable[[], None]) -> None:
+    def _do(self, action: Callable[[], object]) -> None:
         """What AWS refuses, does not happen."""
         if self._simulation.schedule.faults:
             with suppress(AwsError):
                 action()
 
-    def _when(self, moment: Moment, action: Callable[[], None], what: object) -> None:
+    def _when(self, moment: Moment, action: Callable[[], object], what: object) -> None:
         def act() -> None:
             self._simulation.scheduler.note("actor", str(what))
             action()
@@ -136,6 +137,31 @@ class Actors:
     def _(self, actor: Move) -> None:
         self._when(actor.when, lambda: self._move(actor.address, actor.to), actor)
 
+    @act.register
+    def _(self, actor: Race) -> None:
+        executions, begun = self._simulation.executions, list[str]()
+
+        def acts() -> None:
+            if not begun:
+                begun.append(actor.state)
+                self._when(Moment(0), lambda: self._move(actor.address, actor.to), actor)
+
+        def described(call: Call) -> None:
+            if call.action == "DescribeAddresses" and call.path.startswith(f"{actor.execution}/{actor.state}."):
+                acts()
+
+        recorded = executions.on_record
+
+        def entered(execution: Execution, what: str, state: str, more: Any) -> None:
+            recorded(execution, what, state, more)
+            if (execution.name, what, state) == (actor.execution, "entered", actor.state):
+                acts()
+
+        if actor.after == "described":
+            self._simulation.on_effect.append(described)
+        else:
+            executions.on_record = entered
+
     def _move(self, address: str, to: Place) -> None:
         self._simulation.world.ec2.move(self._allocation_id(address), INSTANCES[to])
 
@@ -183,7 +209,8 @@ class Actors:
         item: dict[str, str] = {}
         if oddities.has_record:
             instance_id = INSTANCES[oddities.rollback_to] if oddities.rollback_to else None
-            item["rollbackTo"] = _json(server=oddities.rollback_to, why="it was live before", instanceId=instance_id)
+            back = {"server": oddities.rollback_to, "why": "it was live before", "instanceId": instance_id}
+            item["rollbackTo"] = _json(**back, rejected=list(oddities.rejected))
             last = {"from": other, "to": live, "at": BEFORE, "execution": f"{LONG_AGO}-1", "rollback": False}
             item["lastCutover"] = _json(**last)
         if oddities.dead_lock:

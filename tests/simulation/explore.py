@@ -60,6 +60,7 @@ class Progress:
     seeds: int = 0
     calls: int = 0
     deviations: int = 0
+    guarantees: int = 0
     cpu_seconds: float = 0.0
     total: dict[str, int] = field(default_factory=dict)
     known: set[tuple[str, str]] = field(default_factory=set)
@@ -81,7 +82,8 @@ class Progress:
         covered += [f"{kind} {number}" for kind, number in sorted(counts.items()) if kind not in self.total]
         speed = f"{self.seeds / seconds:.1f} a second", f"{self.seeds / (self.cpu_seconds or 1):.1f} a second and core"
         run = f"{self.seeds:,} seeds", *speed, f"calls {self.calls:,}", f"deviations {self.deviations:,}"
-        return ", ".join((f"{seconds:.0f} s", *run, *covered, f"failed {failed}"))
+        checked = f"guarantees {self.guarantees}", f"failed {failed}"
+        return ", ".join((f"{seconds:.0f} s", *run, *covered, *checked))
 
 
 @dataclass
@@ -132,7 +134,7 @@ class Exploration:
     def _take(self, answer: dict[str, Any]) -> None:
         progress = self._progress
         if "total" in answer:
-            progress.total = answer["total"]
+            progress.total, progress.guarantees = answer["total"], answer["guarantees"]
             return
         failed = bool(answer["failure"])
         if failed:

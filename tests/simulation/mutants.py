@@ -53,10 +53,6 @@ MUTATIONS = (
           "if production.is_associated and production.server is None:", "if False:"),
     _code("last-look-left-out", "After a check, nobody sees that production has moved.", ADDRESSES,
           "if production or (staging and standing.strict):", "if False:"),
-    _code("answer-believed", "A change counts before DescribeAddresses shows it.", ADDRESSES,
-          "if self._has_time():\n            production, staging, seen", "if False:\n            production, staging, seen",
-          "raise EC2Unavailable(f\"{what}, but DescribeAddresses has not shown it within the time of this try.\")",
-          "return (lambda pair: (_named(name, *pair), pair[0]))(self.look())"),
     _code("once-described", "Addresses are described once, and then believed.", ADDRESSES,
           'ids = [self._pair.production, self._pair.staging]\n        with',
           'ids = [self._pair.production, self._pair.staging]\n        if hasattr(self, "_kept"):\n'
@@ -90,20 +86,17 @@ MUTATIONS = (
           "return self.rollback_to"),
     _code("third-address-displaced", "An address of someone else in the way is ignored.", FITNESS,
           "address.owner == AUTO_ASSIGNED:", "True:"),
-    _code("stopped-server-becomes-live", "The state of the idle server is ignored.", FITNESS,
-          'if becomes_live and state != "running":', "if False:"),
     _code("alarms-ignored", "Alarms in ALARM are ignored.", "aws.alarms",
           "def refuse_alarms(names: Sequence[str]) -> list[str]:\n",
           "def refuse_alarms(names: Sequence[str]) -> list[str]:\n    return []\n\n\n"
           "def _refuse_alarms(names: Sequence[str]) -> list[str]:\n"),
     # Health checks.
-    _code("status-ignored", "Every status is good.", VERDICT, "    ranges = (part", "    return True\n    ranges = (part"),
+    _code("status-ignored", "Every status is good.", VERDICT,
+          "    ranges = (part", "    return True\n    ranges = (part"),
     _code("release-ignored", "Every release is the expected one.", VERDICT,
           "if check.release_header and check.expected_release not in (None, answered.release):", "if False:"),
     _code("bake-ignores-failures", "The bake sees no failure.", VERDICT,
           "return _failed(check, [finding for finding in _streak(findings) if not finding.is_good])", "return None"),
-    _code("rollback-request-ignored", "A running cutover never hears that it should roll back.", RECORDS,
-          "if asked_by and item", "if False and item"),
     # Commands.
     _code("command-unrecorded", "A command is not in the lock's item while it runs.", RUNS,
           "self.item.write(command, runs=True, more=self._begun(command))",
@@ -113,8 +106,6 @@ MUTATIONS = (
     _code("end-of-a-command-not-awaited", "A command of a dead execution is not waited for.", RUNS,
           "self.item.write_end(self.item.command and self.ended(self.item.command))",
           "self.item.write_end(self.item.command)"),
-    _code("command-not-cancelled", "A command is waited for, and not cancelled.", RUNS,
-          "            self.commands.cancel(command)\n            self.sleep(pause)", "            self.sleep(pause)"),
     _code("command-sent-again", "A command whose answer was lost is sent again.", RUNS,
           "id=self.commands.find(command))", "id=None)"),
     _code("command-without-the-lock", "A command is sent although the lock is lost.", RECORDS,
@@ -124,8 +115,8 @@ MUTATIONS = (
     Mutation("lock-taken-from-a-holder", "AcquireLock does not ask whether the pair is free.", CUTOVER, changes=[
         text("AcquireLock", "(attribute_not_exists(execution) OR execution = :me) AND ", "")]),
     Mutation("plan-from-an-old-record", "AcquireLock does not ask whether the record has changed.", CUTOVER, changes=[
-        text("AcquireLock", " AND (attribute_not_exists(revision) OR revision = :revision OR NOT attribute_type("
-                            "revision, :number))", " AND (:revision = :revision OR :number = :number)")]),
+        text("AcquireLock", "attribute_not_exists(revision) OR",
+             "attribute_not_exists(revision) OR attribute_exists(revision) OR")]),
     Mutation("lock-not-taken", "The execution goes on without the lock.", CUTOVER, changes=[
         leads("DescribeAddresses", "Decision?")]),
     Mutation("takeover-does-not-wait", "A lock is taken over before the last call is over.", CUTOVER, changes=[
@@ -133,16 +124,18 @@ MUTATIONS = (
     Mutation("takeover-from-the-living", "A lock is taken over from an execution that runs.", CUTOVER, changes=[
         chooses("HolderRunning?", 2, "WaitForLastCall")]),
     Mutation("takeover-whoever-holds", "TakeOverLock does not ask who holds the lock now.", CUTOVER, changes=[
-        text("TakeOverLock", "execution = :holder AND", ":holder = :holder AND")]),
+        text("TakeOverLock", "execution = :holder AND", "attribute_exists(pair) AND")]),
     Mutation("takeover-beside-a-command", "A lock is taken over while a command runs.", CUTOVER, changes=[
         leads("WaitForLastCall", "TakeOverLock"), text("TakeOverLock", " AND attribute_not_exists(commandRuns)", "")]),
     Mutation("release-of-any-lock", "ReleaseLock releases the lock of whoever holds it.", CUTOVER, changes=[
-        text("ReleaseLock", "execution = :me AND attribute_not_exists(commandRuns)", ":me = :me")]),
+        text("ReleaseLock", "execution = :me AND attribute_not_exists(commandRuns)",
+             "(attribute_exists(pair) OR execution = :me)")]),
     Mutation("release-beside-a-command", "The lock is released while a command runs.", CUTOVER, changes=[
         text("ReleaseLock", " AND attribute_not_exists(commandRuns)", "")]),
     Mutation("lock-not-released", "The lock stays after a failure.", CUTOVER, changes=[
         catches("DescribeRestored", 0, "Notify"), leads("HealthCheckRestored", "Notify")]),
-    Mutation("lock-released-before-the-rollback", "The rollback comes after the release of the lock.", CUTOVER, changes=[
+    Mutation("lock-released-before-the-rollback", "The rollback comes after the release of the lock.", CUTOVER,
+             changes=[
         leads("Notify", "ProductionMoved?"), catches("HealthCheckProduction", 0, "ReleaseLock"),
         leads("HealthCheckRestored", "PutEvent")]),
     Mutation("wait-ignored", "waitSeconds is ignored.", CUTOVER, changes=[
@@ -179,7 +172,8 @@ MUTATIONS = (
         leads("ReassociateProduction", "HealthCheckProduction")]),
     Mutation("staging-moved-to-the-live-server", "Staging goes where production has just gone.", CUTOVER, changes=[
         text("ReassociateStaging", "$plan.stagingTo != null ? $plan.stagingTo.name : null", "$plan.idle.name"),
-        text("ReassociateStaging", "$plan.stagingTo != null ? $plan.stagingTo.privateIp : null", "$plan.idle.privateIp")]),
+        text("ReassociateStaging", "$plan.stagingTo != null ? $plan.stagingTo.privateIp : null",
+             "$plan.idle.privateIp")]),
     Mutation("private-address-of-the-other-server", "Production goes to the private address of the other server.",
              CUTOVER, changes=[text("ReassociateProduction", "$plan.idle.privateIp", "$plan.live.privateIp")]),
     Mutation("production-not-checked", "The new live server is not checked.", CUTOVER, changes=[
@@ -214,11 +208,13 @@ MUTATIONS = (
     Mutation("change-without-a-catch", "A failure of ReassociateStaging ends the execution at once.", CUTOVER, changes=[
         without("ReassociateStaging", "Catch")]),
     # The end.
-    Mutation("notice-missing", "The topic does not hear of the end.", CUTOVER, changes=[leads("ReleaseLock", "PutEvent")]),
+    Mutation("notice-missing", "The topic does not hear of the end.", CUTOVER,
+             changes=[leads("ReleaseLock", "PutEvent")]),
     Mutation("event-missing", "There is no event at the end.", CUTOVER, changes=[leads("Notify", "Outcome?")]),
     Mutation("notice-of-another-outcome", "The notice says CUT_OVER.", CUTOVER, changes=[
         text("Notify", "$about := $outcome;", '$about := "CUT_OVER";')]),
-    Mutation("failure-succeeds", "A rollback ends as a success.", CUTOVER, changes=[chooses("Outcome?", 11, "CutOver")]),
+    Mutation("failure-succeeds", "A rollback ends as a success.", CUTOVER,
+             changes=[chooses("Outcome?", 11, "CutOver")]),
     Mutation("rollback-failed-as-rolled-back", "A rollback that failed ends RolledBack.", CUTOVER, changes=[
         chooses("Outcome?", 12, "RolledBack")]),
     # The repair.
@@ -227,9 +223,11 @@ MUTATIONS = (
     Mutation("repair-of-the-living", "The repair takes the lock of an execution that runs.", REPAIR, changes=[
         chooses("HolderRunning?", 1, "WaitForLastCall"), chooses("HolderRunning?", 2, "WaitForLastCall")]),
     Mutation("repair-takes-any-lock", "The repair takes the lock of whoever holds it.", REPAIR, changes=[
-        text("TakeOverLock", "execution = :dead AND", ":dead = :dead AND")]),
-    Mutation("repair-keeps-the-lock", "The repair does not release the lock.", REPAIR, changes=[leads("Undo?", "Notify")]),
-    Mutation("repair-leaves-staging", "The repair does not move staging.", REPAIR, changes=[leads("Decision?", "Undo?")]),
+        text("TakeOverLock", "execution = :dead AND", "attribute_exists(pair) AND")]),
+    Mutation("repair-keeps-the-lock", "The repair does not release the lock.", REPAIR,
+             changes=[leads("Undo?", "Notify")]),
+    Mutation("repair-leaves-staging", "The repair does not move staging.", REPAIR,
+             changes=[leads("Decision?", "Undo?")]),
     Mutation("repair-moves-production", "The repair moves production.", REPAIR, changes=[
         payload("RepairStaging", "action", "move production"),
         payload("RepairStaging", "comingFrom", "{% $plan.live.name %}")]),

@@ -1,8 +1,8 @@
-"""Breaks the product on purpose, in the simulation's process only: a defect that the simulation does not find shows what
-it lacks. `mutants.py` has the defects, `test_mutations.py` runs them.
+"""Breaks the product on purpose, in the simulation's process only: a defect that the simulation does not find shows
+what it lacks. `mutants.py` has the defects, `test_mutations.py` runs them.
 
-A defect is a change of a module's source text, applied when it is imported, or of a workflow's definition. A change that
-does not match exactly once is an error: the product has changed since.
+A defect is a change of a module's source text, applied when it is imported, or of a workflow's definition. A change
+that does not match exactly once is an error: the product has changed since.
 """
 
 import json
@@ -22,8 +22,8 @@ Change = Callable[[Definition], Definition]
 
 @dataclass(frozen=True)
 class Mutation:
-    """A defect, in a sentence. `where` is a module, such as `aws.addresses`, with its `texts`, old and new in turn; or a
-    workflow with its `changes`."""
+    """A defect, in a sentence. `where` is a module, such as `aws.addresses`, with its `texts`, old and new in turn; or
+    a workflow with its `changes`."""
 
     name: str
     what: str

@@ -1,13 +1,14 @@
-"""Judges a run after every step: what happens in the simulation becomes the events of `client.trace`, in their order.
+"""Judges a run after every step: what happens in the simulation becomes events of `guarantees.trace`, in their order.
 
 The first guarantee that breaks ends the run."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from client.guarantees import Broken
-from client.trace import CommandBegan, Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
+from guarantees.checker import Broken
+from guarantees.trace import CommandBegan, Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from local.systems_manager_agents import Command
 from tests.guarantees_seen_whole import (
     CommandEnded,
@@ -18,9 +19,10 @@ from tests.guarantees_seen_whole import (
     Serving,
     WatchedChange,
 )
-from tests.simulation.executions import RUNNING, Execution, Executions
+from tests.simulation.executions import FAILED, RUNNING, SUCCEEDED, Execution, Executions
 from tests.simulation.fates import Call
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.synthesized import CUTOVER
 from tests.simulation.world.associations import Change
 from tests.simulation.world.dynamodb import Write
 from tests.simulation.world.web import healthy
@@ -126,8 +128,26 @@ class Observer:
         if execution.status == RUNNING:
             return
         self.step()
+        if any(self._world.ec2.state_of(server.instance_id) != "running" for server in self._pair.servers):
+            self._happens(Disturbed(self._now))  # no address can be moved there
         of_end = execution.status, execution.outcome, execution.output, execution.cause, self._world.ec2.places()
         self._happens(EndedAt(self._now, execution.arn, *of_end))
+        if execution.machine == CUTOVER and execution.status in (SUCCEEDED, FAILED) and not execution.redrives:
+            self._announced(execution)
+
+    def _announced(self, execution: Execution) -> None:
+        """The outcome is announced on both channels, unless a fault prevented it."""
+        if str(execution.error).startswith("States."):
+            return
+        notices = [json.loads(json.loads(each["Message"])["sqs"]) for each in self._world.sns.published]
+        events = [each["Detail"] for each in self._world.events.put]
+        for state, channel in (("Notify", notices), ("PutEvent", events)):
+            said = [each["outcome"] for each in channel if each["execution"] == execution.arn]
+            outcomes = {*said} - {"AWAITS_APPROVAL"}
+            failed = any(key.startswith(f"{execution.name}/{state}.") for key in self._scheduler.schedule.deviations)
+            if not outcomes <= {execution.outcome} or not (outcomes or failed):
+                text = f"{execution.arn} ended {execution.outcome}, and {state} announced {sorted(outcomes)}"
+                self._judged([Broken("the-outcome-is-true", self._now, text)])
 
     def _recorded(self, execution: Execution, what: str, state: str, more: Any) -> None:
         self.step()
@@ -202,18 +222,23 @@ class Observer:
             self._happens(Locked(self._now, after))
 
     def _follow_commands(self) -> None:
-        happened: list[tuple[float, int, type[Event], Command]] = []
+        happened: list[tuple[float, int, type[CommandBegan], Command]] = []
         for number, command in enumerate(self._world.ssm.commands):
             if number == len(self._commands):
                 self._commands.append((None, None))
             now = command.began, command.ended if command.began is not None else None
-            for kind, at, before in zip((CommandBegan, CommandEnded), now, self._commands[number], strict=True):
+            kinds: tuple[type[CommandBegan], ...] = CommandBegan, CommandEnded
+            for kind, at, before in zip(kinds, now, self._commands[number], strict=True):
                 if at is not None and before is None:
                     happened.append((at, number, kind, command))
             self._commands[number] = now
         for _, _, kind, command in sorted(happened, key=lambda each: each[:2]):
             given = command.parameters
-            self._happens(kind(self._now, given["Execution"], given["Step"], command.instance_id))  # type: ignore[call-arg]
+            item = self._world.dynamodb.item(self._pair.name) or {}
+            if kind is CommandBegan and "commandRuns" not in item:
+                unnoticed = f"{given['Step']} began, and the lock's item does not say so"
+                self._judged([Broken("one-command-at-a-time", self._now, unnoticed)])
+            self._happens(kind(self._now, given["Execution"], given["Step"], command.instance_id))
 
 
 def _holder(item: Mapping[str, Any] | None) -> str | None:

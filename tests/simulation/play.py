@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from tests.simulation.actors import Actors
-from tests.simulation.scenario import Scenario, scenario_of
+from tests.simulation.author import scenario_of
+from tests.simulation.scenario import Scenario
 from tests.simulation.schedule import Schedule
 from tests.simulation.settling import settle
 from tests.simulation.simulation import Simulation

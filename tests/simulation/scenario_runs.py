@@ -11,10 +11,11 @@ from tests.simulation import process
 
 process.install()
 
+from tests.simulation.author import scenario_of  # noqa: E402
 from tests.simulation.executions import Execution  # noqa: E402  # what runs in the simulation, after all that
 from tests.simulation.observer import GuaranteeBroken  # noqa: E402
 from tests.simulation.play import FAULTS_SECONDS, play  # noqa: E402
-from tests.simulation.scenario import PAIR, STAGING, Scenario, scenario_of  # noqa: E402
+from tests.simulation.scenario import PAIR, STAGING, Scenario  # noqa: E402
 from tests.simulation.schedule import Schedule  # noqa: E402
 from tests.simulation.settling import NotSettled  # noqa: E402
 from tests.simulation.simulation import Simulation  # noqa: E402

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from client.trace import Places
 from domain.pair import Pair
 from domain.release_commands import document
+from guarantees.trace import Places
 from local.systems_manager_runs import HANGS, Result
 from tests.simulation.world.errors import AwsError, NotModelled
 from tests.simulation.world.web import silent, unhealthy, unhealthy_as_production, unhealthy_from

@@ -14,6 +14,7 @@ process.install()
 for name in sys.argv[1:]:
     next(mutation for mutation in MUTATIONS if mutation.name == name).apply()
 
+from guarantees.checker import GUARANTEES  # noqa: E402
 from tests.simulation.coverage import Feature, all_there_are  # noqa: E402  # all that runs in the simulation
 from tests.simulation.one_run import run  # noqa: E402
 from tests.simulation.schedule import Schedule  # noqa: E402
@@ -22,7 +23,7 @@ GARBAGE = 50_000  # new objects before a collection: with the usual 700, collect
 
 
 def main() -> None:
-    _answer({"total": all_there_are()})
+    _answer({"total": all_there_are(), "guarantees": len(GUARANTEES)})
     known: set[Feature] = set()
     gc.set_threshold(GARBAGE, 20, 20)
     for line in sys.stdin:

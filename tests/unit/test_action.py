@@ -31,7 +31,19 @@ json.dump(sys.argv[1:], open(os.environ["WORDS"], "w"))
 sys.stdout.write(os.environ["DOCUMENT"])
 sys.exit(int(os.environ["CODE"]))
 """
-SHADOWED = ("venv", "ensurepip", "pip", "boto3", "click", "json", "secrets", "client", "sitecustomize", "usercustomize")
+SHADOWED = (
+    "venv",
+    "ensurepip",
+    "pip",
+    "boto3",
+    "click",
+    "json",
+    "secrets",
+    "client",
+    "guarantees",
+    "sitecustomize",
+    "usercustomize",
+)
 DONE = {"outcome": "CUT_OVER", "isLive": "tao", "execution": "arn:aws:states:eu-central-1:1:execution:eip-cutover:x"}
 
 

@@ -253,3 +253,15 @@ def test_the_last_event_ends_the_progress_and_only_the_summary_shows_it(kind: st
     progress = Progress()
     assert progress.read(event(1, kind, error="RolledBack", cause="...")) == []
     assert progress.ended
+
+
+def test_an_execution_that_was_redriven_has_not_ended() -> None:
+    progress = Progress()
+    progress.read(event(1, "ExecutionFailed", error="RolledBack"))
+    progress.read(event(2, "ExecutionRedriven"))
+    assert not progress.ended
+
+
+def test_a_try_that_failed_without_an_error_is_shown_as_failed() -> None:
+    entered = event(1, "TaskStateEntered", previous=0, name="WaitForApproval")
+    assert texts(entered, event(2, "TaskFailed"))[1:] == ["WaitForApproval failed: TaskFailed"]

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from client.guarantees import GUARANTEES
-from client.trace import CommandBegan, Ended, Entered, Locked, Places, Seen, Unlocked
 from domain.lock import Lock
 from domain.record import Record, RollbackTo
+from guarantees.checker import GUARANTEES
+from guarantees.trace import CommandBegan, Ended, Entered, Locked, Places, Seen, Unlocked
 from tests.guarantees_seen_whole import CommandEnded, Disturbed, GuaranteesSeenWhole, Serving
 from tests.unit.traces import (
     CHECKS,

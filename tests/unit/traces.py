@@ -4,9 +4,9 @@ adds another event, or gives an execution another plan."""
 from dataclasses import dataclass, field
 from typing import Any
 
-from client.trace import Entered, Event, Locked, Passed, Places, Unlocked
 from domain.pair import Pair
 from domain.record import Record, RollbackTo
+from guarantees.trace import Entered, Event, Locked, Passed, Places, Unlocked
 from tests.guarantees_seen_whole import EndedAt, GuaranteesSeenWhole, WatchedChange
 
 A, B, STRANGER = "i-a", "i-b", "i-stranger"
@@ -42,7 +42,8 @@ def addresses(places: Places) -> dict[str, Any]:
 def record(outcome: str, *, back: str | None = None, execution: str = ONE) -> Record:
     cutover = {"execution": execution} if outcome == "CUT_OVER" else None
     last = {"outcome": outcome, "execution": execution}
-    return Record(rollback_to=RollbackTo(back), last_cutover=cutover, last_outcome=last)
+    rejected = ("b",) if outcome in ("RolledBack", "RollbackFailed") else ()
+    return Record(rollback_to=RollbackTo(back, rejected=rejected), last_cutover=cutover, last_outcome=last)
 
 
 @dataclass

@@ -24,8 +24,8 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
 
 from aws.calls import ONCE, aws_client
-from client.trace import Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from domain.record import Record
+from guarantees.trace import Entered, Event, Locked, Passed, Places, Seen, Unlocked
 from local.address_semantics import allocation_of, descriptions
 from local.fault_layer import strike
 from local.faults import ERRORS, STRIKES, Fault, Faults, Kind

@@ -25,8 +25,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from client.trace import CommandBegan, Event, Places, Step
 from domain.pair import Pair
+from guarantees.trace import CommandBegan, Event, Places, Step
 from local.faults import Fault
 from tests.guarantees_seen_whole import CommandEnded, EndedAt, GuaranteesSeenWhole
 from tests.workflow.account import PAIR, Aws, Execution

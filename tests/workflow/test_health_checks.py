@@ -1,7 +1,7 @@
 """What a pair's checks require beyond a good answer: the server, the release, the store, the bake, and no alarms."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -82,6 +82,22 @@ def test_a_repair_does_not_begin_if_another_release_is_live(aws: Aws, ec2_calls:
     assert (execution.outcome, aws.places, ec2_calls.changes) == ("PreflightFailed", ("bittybot", None), [])
     assert aws.execute(asked).outcome == "REPAIRED"
     assert aws.places == UNCHANGED
+
+
+# Who answers.
+
+
+def test_what_an_interrupted_execution_left_is_repaired_before_another_release_is_refused(
+    aws: Aws, web: Web, stopped: Callable[[], str]
+) -> None:
+    """The execution takes the dead lock over, so no repair comes later."""
+    stopped()
+    aws.configure(port=web.port, releaseHeader="X-Release")
+    aws.disassociate(aws.staging)
+    execution = aws.execute({"serverName": "tao", "expectedRelease": "9"})
+    assert execution.outcome == "PreflightFailed"
+    assert "Staging was not on the idle server, and was put on bittybot." in str(execution.cause)
+    assert (aws.places, aws.locks) == (("tao", "bittybot"), [])
 
 
 # Who answers.

@@ -9,8 +9,8 @@ import pytest
 
 from client.account import Account, Problem
 from client.commands import main
-from client.guarantees import GUARANTEES
 from client.verify import UNSEEN, WHOLE, verified
+from guarantees.checker import GUARANTEES
 from local.faults import Fault
 from tests.unit.client_doubles import Service, refusal, session
 from tests.workflow.account import Aws

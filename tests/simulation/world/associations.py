@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from client.trace import Places
+from guarantees.trace import Places
 from tests.simulation.world.machines import Address, Instance, Interface
 
 

@@ -135,10 +135,11 @@ class Execution:
             return {}
         if self.plan["decision"] != "CUT_OVER":
             return {"RepairStaging": to_idle}
-        changes = {"DisassociateStaging": [(staging, None)], MOVE: [(production, idle)],
-                   "ReassociateStaging": [(staging, beside), (production, idle)],
-                   "RestoreProduction": [(production, live)]}  # fmt: skip
-        return {"RepairStaging": to_idle, "RestoreStaging": to_idle, **changes}
+        return {
+            "RepairStaging": to_idle, "RestoreStaging": to_idle, "RestoreProduction": [(production, live)],
+            "DisassociateStaging": [(staging, None)], MOVE: [(production, idle)],
+            "ReassociateStaging": [(staging, beside), (production, idle)],
+        }  # fmt: skip
 
     def missing(self, state: str) -> list[str]:
         """The states that have to pass before a state changes something, and have not. Checks before a deployment or

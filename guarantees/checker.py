@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from client import trace
-from client.trace import Changed, CommandBegan, Ended, Event, Execution, Places
 from domain.lock import LAST_CALL_SECONDS
 from domain.pair import Pair
+from guarantees import trace
+from guarantees.trace import Changed, CommandBegan, Ended, Event, Execution, Places
 
 GUARANTEES: Mapping[str, str] = {
     "production-stays-on-a-server": "No call of ours takes production off a server: it moves in one call.",
@@ -194,8 +194,9 @@ class Guarantees:
         only_repaired = all(each.state == "RepairStaging" for each in made)
         extent = not made if outcome in NOTHING_CHANGED else only_repaired or outcome not in ONLY_REPAIRED
         self._judge("the-outcome-is-true", extent, f"{what}, and made {[each.action for each in made]}")
-        in_vain = "beforeCutover0" in execution.steps and outcome != "CUT_OVER" and "afterRollback" in plan["hooks"]
-        self._judge("hooks-are-undone", not in_vain or "AfterRollback" in execution.entered, what)
+        hooked = "beforeCutover0" in execution.steps and "afterRollback" in plan["hooks"] and not execution.ended_at
+        undone = outcome == "CUT_OVER" or "AfterRollback" in execution.entered
+        self._judge("hooks-are-undone", undone or not hooked, what)
         if outcome == "RollbackFailed" and ended.cause and plan:
             places = ("live", "idle") if plan["canRollBack"] else ("idle", "stagingTo")
             ends = {*zip(self._addresses, map(execution.server, places), strict=True)}
