@@ -28,6 +28,7 @@ def main() -> int:
     forced: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("KEY", "KIND")}
     parser.add_argument("--force", help="with --seed: this deviates, in this way", **forced)
     parser.add_argument("--shrink", action="store_true", help="with --seed: leaves out what its failure does not need")
+    parser.add_argument("--verbose", action="store_true", help="tells of calls that are answered as usual, too")
     parser.add_argument("--exhaustive", action="store_true", help="every order of two executions, within a bound")
     parser.add_argument("--preemptions", type=int, default=2, help="of each order; default: up to 2")
     parser.add_argument("--faults", type=int, default=1, help="of each order; default: up to 1")
@@ -70,20 +71,24 @@ def tell(options: argparse.Namespace) -> int:
     from tests.simulation.one_run import run  # noqa: PLC0415
     from tests.simulation.schedule import Schedule  # noqa: PLC0415
     from tests.simulation.shrink import command, shrink  # noqa: PLC0415
+    from tests.simulation.story import Story  # noqa: PLC0415
 
     if options.order:
         from tests.simulation.orders import Decision, run_order  # noqa: PLC0415
 
-        finished, _ = run_order(options.order, [Decision(*each) for each in options.decision])
-        print(finished.story)
+        story = Story(verbose=options.verbose)
+        finished, _ = run_order(options.order, [Decision(*each) for each in options.decision], story.watch)
+        print(story.text(finished))
         print(f"{options.order}: {finished.summary}")
         print(finished.failure or "No guarantee is broken.")
         return 1 if finished.failure else 0
     only = None if options.only is None else frozenset(options.only)
-    finished = run(Schedule(options.seed, only=only, forced=dict(options.force)))
+    forced, story = dict(options.force), Story(verbose=options.verbose)
+    finished = run(Schedule(options.seed, only=only, forced=forced), watch=story.watch)
     if options.shrink and finished.failure:
-        finished = shrink(finished)
-    print(finished.story)
+        only, story = frozenset(shrink(finished).deviations), Story(verbose=options.verbose)
+        finished = run(Schedule(options.seed, only=only), watch=story.watch)
+    print(story.text(finished))
     print(f"seed {finished.seed}: {finished.summary}")
     print(f"fingerprint {finished.fingerprint}")
     if finished.failure:

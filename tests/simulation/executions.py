@@ -251,7 +251,9 @@ class _Run:
     def _record(self, what: str, state: str, more: Any) -> None:
         self._execution.history.append((what, self._scheduler.now, state, more))
         self._recorded(self._execution, what, state, more)
-        self._scheduler.note(self._execution.name, f"{what} {state}")
+        self._scheduler.note(
+            self._execution.name, f"{what} {state}: {more[0]}" if what == "failed" else f"{what} {state}"
+        )
 
 
 def _moment(seconds: float) -> datetime:

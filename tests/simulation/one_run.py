@@ -8,8 +8,8 @@ from hashlib import sha256
 from tests.simulation.coverage import Feature, covered
 from tests.simulation.observer import GuaranteeBroken
 from tests.simulation.play import play
+from tests.simulation.scenario import Scenario
 from tests.simulation.schedule import Schedule
-from tests.simulation.scheduler import START
 from tests.simulation.settling import NotSettled
 from tests.simulation.simulation import Simulation
 
@@ -40,27 +40,29 @@ class Finished:
     failure: Failure | None
 
     @property
-    def story(self) -> str:
-        return "\n".join(f"{at - START:10.3f} {key}: {text}" for at, key, text in self.notes)
-
-    @property
     def fingerprint(self) -> str:
         """The same if everything has happened in the same order, at the same times."""
         return sha256(f"{self.notes} {self.summary}".encode()).hexdigest()[:16]
 
 
-def run(schedule: Schedule, play: Callable[..., object] = play) -> Finished:
-    """Reports what breaks, and raises nothing."""
+def run(
+    schedule: Schedule,
+    play: Callable[..., object] = play,
+    *,
+    watch: Callable[[Simulation, Scenario], object] = lambda *_: None,
+) -> Finished:
+    """Reports what breaks, and raises nothing. `watch` gets the run before anything happens."""
     runs: list[Simulation] = []
     notes: list[tuple[float, str, str]] = []
 
-    def watch(simulation: Simulation, _: object) -> None:
+    def begin(simulation: Simulation, scenario: Scenario) -> None:
         simulation.scheduler.notes = notes
         runs.append(simulation)
+        watch(simulation, scenario)
 
     failure = None
     try:
-        play(schedule, watch=watch)
+        play(schedule, watch=begin)
     except GuaranteeBroken as broken:
         failure = Failure(broken.broken.guarantee, broken.broken.text)
     except NotSettled as not_settled:

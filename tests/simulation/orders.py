@@ -89,11 +89,13 @@ class _Traced(Schedule):
         return super().fate(call)
 
 
-def run_order(pairing: str, order: Sequence[Decision]) -> tuple[Finished, list[Decision]]:
+def run_order(
+    pairing: str, order: Sequence[Decision], watch: Callable[[Simulation, Scenario], object] = lambda *_: None
+) -> tuple[Finished, list[Decision]]:
     """The run, and the decisions that there were to make in it."""
     schedule = _Traced({each.key: each.kind for each in order if not each.is_preemption})
     before = [each.key for each in order if each.is_preemption]
-    return run(schedule, partial(_play, PAIRINGS[pairing], before)), schedule.open
+    return run(schedule, partial(_play, PAIRINGS[pairing], before), watch=watch), schedule.open
 
 
 def _play(

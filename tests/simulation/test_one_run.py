@@ -20,25 +20,25 @@ def simulated(*arguments: str) -> str:
 
 def forced(key: str, kind: str, *, seed: int = 1) -> str:
     """What a cutover does if nothing but this deviates."""
-    return simulated("--seed", str(seed), "--only", "--force", key, kind)
+    return simulated("--seed", str(seed), "--verbose", "--only", "--force", key, kind)
 
 
 def test_a_cutover_without_deviations_ends_cut_over() -> None:
-    story = simulated("--seed", "1", "--only")
+    story = simulated("--seed", "1", "--verbose", "--only")
 
-    assert "ReassociateProduction.1/ec2 AssociateAddress.1: answered" in story
+    assert "ReassociateProduction.1, ec2 AssociateAddress.1: answered" in story
     assert "seed 1: cutover-1 CUT_OVER" in story
 
 
 def test_a_throttled_function_is_called_again() -> None:
     story = forced("cutover-1/ReassociateProduction.1/lambda Invoke.1", "throttled")
 
-    assert "cutover-1/ReassociateProduction.2/ec2 AssociateAddress.1: answered" in story
+    assert "ReassociateProduction.2, ec2 AssociateAddress.1: answered" in story
     assert "seed 1: cutover-1 CUT_OVER" in story
 
 
 def test_a_refused_change_is_rolled_back_and_its_repair_finds_nothing_to_do() -> None:
-    story = forced("cutover-1/ReassociateProduction.1/ec2 AssociateAddress.1", "refused")
+    story = forced("cutover-1/ReassociateProduction.1, ec2 AssociateAddress.1", "refused")
 
     assert "seed 1: cutover-1 RolledBack, cutover-1-repair-1 NOTHING_TO_REPAIR" in story
 
@@ -46,7 +46,7 @@ def test_a_refused_change_is_rolled_back_and_its_repair_finds_nothing_to_do() ->
 def test_an_event_that_eventbridge_does_not_take_is_put_again() -> None:
     story = forced("cutover-1/PutEvent.1/events PutEvents.1", "entry failed")
 
-    assert "cutover-1/PutEvent.2/events PutEvents.1: answered" in story
+    assert "PutEvent.2, events PutEvents.1: answered" in story
     assert "seed 1: cutover-1 CUT_OVER" in story
 
 

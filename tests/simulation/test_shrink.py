@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,12 +72,16 @@ def test_the_smallest_so_far_is_shown_when_the_time_is_over() -> None:
     assert 0 < runs.number < 10
 
 
-def test_an_exploration_prints_the_command_that_repeats_the_shrunk_failure() -> None:
-    mutation = "production-unhealthy-ignored"
+@cache
+def explored_with(mutation: str) -> str:
+    """What an exploration prints that finds a defect."""
     command = [sys.executable, "-m", "tests.simulation", "--mutation", mutation, "--seeds", "0-500"]
-    explored = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=300).stdout
 
-    *_, failure, replay = explored.stdout.splitlines()
+
+def test_an_exploration_prints_the_command_that_repeats_the_shrunk_failure() -> None:
+    *_, failure, replay = explored_with("production-unhealthy-ignored").splitlines()
+
     assert replay.startswith("Replay it: python -m tests.simulation --seed ")
     arguments = shlex.split(replay)[3:]
     again = subprocess.run([sys.executable, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False)
