@@ -59,7 +59,7 @@ class Addresses:
     def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
         If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it. If
-        staging is there, EC2 shows what was before, or the execution has rolled back: a function may start 10 s late."""
+        staging is there, EC2 shows what was before, or the execution rolled back: a function may start 10 s late."""
         production, staging = self.look()
         if production.stands_at(place):
             return production, False
