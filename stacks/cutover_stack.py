@@ -11,8 +11,7 @@ from stacks.configuration.pairs import Pair, placeholder_ids
 from stacks.configuration.settings import Settings
 from stacks.functions.functions import Functions
 from stacks.monitoring.evaluations import Evaluations
-from stacks.monitoring.monitoring import Monitoring, alarm_names
-from stacks.monitoring.topic import OutcomesTopic
+from stacks.monitoring.monitoring import Monitoring, OutcomesTopic, alarm_names
 from stacks.workflow.cutover import Workflow
 from stacks.workflow.readiness import Readiness
 from stacks.workflow.repair import Repair

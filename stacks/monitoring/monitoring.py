@@ -1,14 +1,16 @@
-"""Metrics, alarms and the dashboard. No workflow waits for them, and they change nothing."""
+"""Metrics, alarms, their topic and the dashboard. No workflow waits for them, and they change nothing."""
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-from aws_cdk import Duration, aws_cloudwatch as cloudwatch, aws_events as events
+from aws_cdk import Duration, RemovalPolicy, Stack, aws_cloudwatch as cloudwatch, aws_events as events, aws_kms as kms
 from aws_cdk.aws_cloudwatch_actions import SnsAction
 from aws_cdk.aws_events_targets import LambdaFunction
-from aws_cdk.aws_iam import PolicyStatement
+from aws_cdk.aws_iam import IRole, PolicyStatement, ServicePrincipal
 from aws_cdk.aws_lambda import Function
-from aws_cdk.aws_sns import Topic
+from aws_cdk.aws_sns import SubscriptionFilter, Topic
+from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
@@ -20,6 +22,10 @@ from stacks.workflow.retries import SERVICE_TIMEOUT_SECONDS
 from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import MEASURE_GAP_SECONDS, Resources, longest
 
+# The permissions that a service needs to publish to an encrypted topic (SNS Developer Guide; docs/decisions/0014).
+USE_KEY = ["kms:Decrypt", "kms:GenerateDataKey*"]
+# These concern only the person who started the execution, who sees the result; nothing was changed.
+NOT_MAILED = ["InvalidRequest", "CutoverInProgress"]
 # What the alarms say, by their names after the stack's name. Fixed: the policies of the topic and its key name them.
 ALARMS = {
     "rollback-failed": "A cutover failed, and so did its rollback. Production may be on the wrong server, and staging "
@@ -117,3 +123,42 @@ class Monitoring(Construct):
         )
         alarm.add_alarm_action(*[SnsAction(topic) for topic in self._topics])
         return alarm
+
+
+class OutcomesTopic(Topic):
+    """The topic of every outcome and every alarm, its key, and who gets which of them by mail. AWS's own key for SNS
+    (`alias/aws/sns`) cannot allow an alarm to publish, so the topic has its own, which publishers may have to use.
+    Source: SNS Developer Guide, "Managing Amazon SNS encryption keys and costs", on event sources from AWS services.
+    Only the alarms with these names may publish, to each of `for_alarms`. Mails have a second topic for alarms: their
+    filter policy drops every alarm, because CloudWatch's messages have no attributes, and `"exists": false` then
+    matches nothing. Source: SNS Developer Guide, "Key matching"."""
+
+    def __init__(self, scope: Construct, *, name: str, alarms: Sequence[str], emails: Sequence[str]) -> None:
+        # Everything that is encrypted with the key is deleted with the topic, so the key is deleted too.
+        use, gone = f"Encrypts what {name} publishes to its topic.", RemovalPolicy.DESTROY
+        self._key = kms.Key(scope, "OutcomesKey", description=use, enable_key_rotation=True, removal_policy=gone)
+        options: dict[str, Any] = {"display_name": "Elastic IP cutover", "enforce_ssl": True, "master_key": self._key}
+        super().__init__(scope, "Outcomes", **options)
+        self.for_alarms: list[Topic] = [self]
+        if emails:
+            self.for_alarms.append(mailed := Topic(scope, "OutcomesMailedAlarms", **options))
+            outcomes = {"outcome": SubscriptionFilter.string_filter(denylist=NOT_MAILED)}
+            for email in emails:
+                for topic, only in ((self, outcomes), (mailed, None)):
+                    topic.add_subscription(EmailSubscription(email, filter_policy=only))
+        stack = Stack.of(self)
+        arns = [stack.format_arn(service="cloudwatch", resource=f"alarm:{name}") for name in alarms]
+        ours = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnEquals": {"aws:SourceArn": arns}}
+        publisher = ServicePrincipal("cloudwatch.amazonaws.com")
+        allowed = partial(PolicyStatement, principals=[publisher], conditions=ours)
+        self._key.add_to_resource_policy(allowed(sid="AlarmsUseTheKey", actions=USE_KEY, resources=["*"]))
+        for topic in self.for_alarms:
+            own = [topic.topic_arn]
+            topic.add_to_resource_policy(allowed(sid="AlarmsPublish", actions=["sns:Publish"], resources=own))
+
+    def allow_encrypting(self, role: IRole) -> None:
+        """Lets a role that may publish to the topic use the key; the CDK's task does not grant this."""
+        stack = Stack.of(self)
+        by_sns = {"StringEquals": {"kms:ViaService": f"sns.{stack.region}.{stack.url_suffix}"}}
+        use = PolicyStatement(actions=USE_KEY, resources=[self._key.key_arn], conditions=by_sns)
+        role.add_to_principal_policy(use)

@@ -7,11 +7,10 @@ from constructs import Construct
 
 from stacks.workflow import failures
 from stacks.workflow.approval import UNTIL, wait_for_approval
-from stacks.workflow.bake import bake
 from stacks.workflow.calls import CALLS, COMMENTS
 from stacks.workflow.ending import Ending
 from stacks.workflow.expressions import INITIAL_VARIABLES, INPUT, NONE, UNKNOWN_PAIR, jsonata, sentence
-from stacks.workflow.hooks import after_cutover, before_cutover, deploy_release
+from stacks.workflow.hooks import after_cutover, bake, before_cutover, deploy_release
 from stacks.workflow.lock import acquire_lock
 from stacks.workflow.notifications import DRY_RUN_RESULT, RESULT
 from stacks.workflow.retries import BEFORE_CHANGES, CHANGE

@@ -1,10 +1,10 @@
-"""What a pair runs at the moments of a release: its deployment, its hooks, and what undoes them."""
+"""What a pair has configured around its cutover: its deployment, its hooks, what undoes them, and its bake."""
 
 from aws_cdk import aws_stepfunctions as sfn
 
 from stacks.workflow import failures, retries
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import NONE, jsonata, sentence
+from stacks.workflow.expressions import EXECUTION, INPUT, NONE, jsonata, sentence
 from stacks.workflow.tasks import Tasks, when
 
 # The execution holds its lock no longer, or was asked to roll back: the cutover must not happen then.
@@ -18,6 +18,8 @@ HOOK_FAILURE = sentence(f'$states.errorOutput.Error = "HookFailed" ? {failures.M
 IN_VAIN = {"hooksBegan": True, "outcome": "PreflightFailed", "cause": jsonata(f'"{UNTOUCHED}" & {HOOK_FAILURE}')}
 # The failure is only a warning, and the execution goes on.
 WARNED = {"warnings": jsonata(f'$append($warnings, $replace($cause, "{UNTOUCHED}", ""))'), "cause": NONE}
+BAKE_OVER = "$plan.bakeSeconds = 0 or ($exists($bakesUntil) and $millis() >= $toMillis($bakesUntil))"
+BAKES_UNTIL = jsonata("$fromMillis($toMillis($states.context.State.EnteredTime) + 1000 * $plan.bakeSeconds)")
 
 
 def before_cutover(tasks: Tasks, ending: Ending, *, done: sfn.IChainable) -> sfn.IChainable:
@@ -49,3 +51,24 @@ def deploy_release(tasks: Tasks, ending: Ending, *, deployed: sfn.IChainable) ->
     deploy.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
     deploy.add_catch(ending.release, assign={"outcome": "DeployFailed", "cause": jsonata(NOT_DEPLOYED)}).next(deployed)
     return deploy
+
+
+def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.IChainable:
+    """For `bakeSeconds` after a cutover, the new live server is watched, in calls of some minutes each. Returns the
+    first state. `done` follows when the bake is over, and at once if the pair has none."""
+    if not tasks.functions.bakes:
+        return done
+    values, assign = {":until": BAKES_UNTIL, ":me": EXECUTION}, {"bakesUntil": BAKES_UNTIL}
+    update = "SET bakesUntil = :until"
+    record_bake = tasks.update_item("RecordBake", update, values, assign=assign, outputs=INPUT)
+    watch = tasks.call("Bake", tasks.functions.health_check, retries.CHANGE)
+    bake_left = tasks.choice(
+        "Bake?",
+        "Is the bake over?",
+        when(BAKE_OVER, done, "no bake, or it is over"),
+        when("$not($exists($bakesUntil))", record_bake, "it begins"),
+        otherwise=watch,
+    )
+    record_bake.add_catch(watch, assign=assign, outputs=INPUT).next(watch)
+    watch.add_catch(failed, assign=failures.FIRST).next(bake_left)
+    return bake_left
