@@ -12,8 +12,7 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
-from tests.simulation.explore import PROJECT, Worker
-from tests.simulation.synthesized import kept_synthesis
+from tests.simulation.explore import PROJECT, Worker, synthesize
 
 KEPT = PROJECT / ".local" / "simulation" / "exhaustive"
 SOURCES = ("lambdas", "stacks", "guarantees", "tests/simulation", "tests/guarantees_seen_whole.py")
@@ -40,7 +39,7 @@ class Search:
         if self._file.exists():
             for line in self._file.read_text().splitlines():
                 self._take(json.loads(line))
-        kept_synthesis()
+        synthesize()
         self._began, workers = time.monotonic(), [Worker(self._arguments, MODULE) for _ in range(processes)]
         try:
             self._drive(workers)

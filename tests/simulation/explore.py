@@ -3,6 +3,7 @@ this one has the real time."""
 
 import json
 import math
+import os
 import selectors
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.simulation.corpus import Corpus
-from tests.simulation.synthesized import kept_synthesis
 
 PROJECT = Path(__file__).parents[2]
 LINE_SECONDS = 1.0
@@ -87,6 +87,12 @@ class Progress:
         return ", ".join((f"{seconds:.0f} s", *run, *covered, *checked))
 
 
+def synthesize() -> None:
+    """Once, before workers start that all need it."""
+    environment = {**os.environ, "PYTHONPATH": f"{PROJECT / 'lambdas'}:{PROJECT}"}
+    subprocess.run([sys.executable, "-m", "tests.simulation.synthesized"], check=True, cwd=PROJECT, env=environment)
+
+
 @dataclass
 class Exploration:
     """Runs the seeds, those of the corpus before, until there are no more, the time is over, a seed fails, or Ctrl-C.
@@ -99,7 +105,7 @@ class Exploration:
 
     def run(self, *, processes: int, seconds: float | None) -> list[dict[str, Any]]:
         """The answers of the seeds that failed."""
-        kept_synthesis()
+        synthesize()
         stored = self.corpus.stored() if self.corpus else []
         self._stored, self._seeds = len(stored), chain(stored, self.seeds)
         self._progress = Progress(time.monotonic())

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from client.guarantees import GUARANTEES
 from client.trace import Places
+
 from tests.simulation.fates import KINDS
 from tests.simulation.one_run import Finished
 from tests.simulation.scenario import NAMES, PAIR, Scenario

@@ -81,3 +81,7 @@ def _digest() -> str:
 def _sources(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+if __name__ == "__main__":
+    kept_synthesis()
