@@ -15,7 +15,7 @@ from typing import Any
 from tests.simulation.explore import PROJECT, Worker
 
 KEPT = PROJECT / ".local" / "simulation" / "exhaustive"
-SOURCES = ("lambdas", "stacks", "client", "tests/simulation", "tests/guarantees_seen_whole.py")
+SOURCES = ("lambdas", "stacks", "guarantees", "tests/simulation", "tests/guarantees_seen_whole.py")
 LINE_SECONDS = 10.0
 MODULE = "tests.simulation.exhaustive_worker"
 
