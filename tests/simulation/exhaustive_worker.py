@@ -14,7 +14,7 @@ process.install()
 for name in sys.argv[3:]:
     next(mutation for mutation in MUTATIONS if mutation.name == name).apply()
 
-from tests.simulation.orders import PAIRINGS, Bound, counted, first_decisions, orders, run_order  # noqa: E402
+from tests.simulation.orders import PAIRINGS, Bound, counted, first_decisions, orders  # noqa: E402
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
         pairing, number = line.split()
         counts, failures = Counter[str](), []
         if number == "-1":
-            searched = [((), run_order(pairing, ())[0])]
+            searched = orders(pairing, Bound(0, 0))
         else:
             searched = orders(pairing, bound, *firsts[pairing][int(number)])
         for order, finished in searched:

@@ -27,7 +27,7 @@ MUTATIONS = (
     _code("displacement-not-undone", "If someone moved production under staging, it stays without a server.", ADDRESSES,
           "if home is None or production.is_associated or not staging.stands_at(place):", "if True:"),
     _code("staging-displaces-production", "Staging is put where production is.", ADDRESSES,
-          "if production.stands_at(place):  # not", "if False:  # not"),
+          "if holder.stands_at(place):  # not", "if False:  # not"),
     _code("staging-moved-without-looking", "Staging is moved wherever production is.", ADDRESSES,
           "        _expect(production, live, moved)\n        if staging", "        if staging",
           "        _refuse_to_displace(production, staging, place)\n        moves", "        moves",
@@ -187,7 +187,7 @@ MUTATIONS = (
     Mutation("failed-staging-not-rolled-back", "A failed move of staging is not rolled back.", CUTOVER, changes=[
         catches("ReassociateStaging", 1, "HealthCheckProduction")]),
     Mutation("failed-disassociation-not-rolled-back", "A failed disassociation ends as if nothing happened.", CUTOVER,
-             changes=[catches("DisassociateStaging", 2, "Undo?")]),
+             changes=[catches("DisassociateStaging", 3, "Undo?")]),
     Mutation("production-not-restored", "A rollback leaves production where it is.", CUTOVER, changes=[
         chooses("ProductionMoved?", 1, "RestoreStaging")]),
     Mutation("staging-not-restored", "A rollback leaves staging where it is.", CUTOVER, changes=[

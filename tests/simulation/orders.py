@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from tests.simulation.actors import Actors
+from tests.simulation.author import scenario_of
 from tests.simulation.executions import ABORTED, Execution
 from tests.simulation.fates import KINDS, Call, Fate
 from tests.simulation.one_run import Finished, run
 from tests.simulation.play import FAULTS_SECONDS
 from tests.simulation.preemptions import Preemptions
-from tests.simulation.scenario import NAMES, TAO, Moment, Oddities, Scenario, Stop, scenario_of
+from tests.simulation.scenario import NAMES, TAO, Moment, Oddities, Scenario, Stop
 from tests.simulation.schedule import Schedule
 from tests.simulation.settling import settle
 from tests.simulation.simulation import Simulation
@@ -120,7 +121,7 @@ def _play(
         settle(simulation, replace(scenario, delivered_after=None))
 
 
-def _after_a_stop(simulation: Simulation, begin: Callable[[], object]) -> None:
+def _after_a_stop(simulation: Simulation, begin: Callable[[], Any]) -> None:
     """What the stopped execution's function has begun goes on beside the two."""
 
     def changed(execution: Execution) -> None:

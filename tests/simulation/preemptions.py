@@ -3,7 +3,7 @@ call, or has ended. Then the other one runs. So a list of calls is an order of b
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.simulation.executions import RUNNING, Execution, Executions
 from tests.simulation.fates import Call
@@ -23,10 +23,10 @@ class Preemptions:
     """`names` are of the two executions. The first has begun; `begin` begins the other one, when its turn comes first.
     `before` are the keys of the calls before which the execution that makes them gives way."""
 
-    def __init__(self, run: Run, names: tuple[str, str], begin: Callable[[], object], before: Sequence[str]) -> None:
+    def __init__(self, run: Run, names: tuple[str, str], begin: Callable[[], Any], before: Sequence[str]) -> None:
         self._scheduler = run.scheduler
         self._turn, self._other = names
-        self._begin: Callable[[], object] | None = begin
+        self._begin: Callable[[], Any] | None = begin
         self._before = list(before)
         self._held: list[Task] = []
         self._number = 0  # of the turn

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from client.guarantees import GUARANTEES
-from client.trace import Places
-
+from guarantees.checker import GUARANTEES
+from guarantees.trace import Places
 from tests.simulation.fates import KINDS
 from tests.simulation.one_run import Finished
 from tests.simulation.scenario import NAMES, PAIR, Scenario

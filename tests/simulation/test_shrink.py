@@ -66,7 +66,11 @@ def test_the_smallest_so_far_is_shown_when_the_time_is_over() -> None:
     begins = time.monotonic()
     runs = Runs("ap")
 
-    shrink(finished(ALL, "first"), lambda keys: (time.sleep(0.05), runs(keys))[1], seconds=0.2)
+    def run(keys: frozenset[str]) -> Finished:
+        time.sleep(0.05)
+        return runs(keys)
+
+    shrink(finished(ALL, "first"), run, seconds=0.2)
 
     assert time.monotonic() - begins < 1
     assert 0 < runs.number < 10

@@ -2,8 +2,7 @@
 
 import re
 
-from client.guarantees import GUARANTEES
-
+from guarantees.checker import GUARANTEES
 from tests.simulation.test_one_run import simulated
 from tests.simulation.test_shrink import explored_with
 
