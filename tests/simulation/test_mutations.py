@@ -1,5 +1,6 @@
 """The simulation finds what is broken on purpose, each defect within a minute."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.mutants import MUTATIONS
+from tests.simulation.mutations import LAMBDAS
+from tests.simulation.synthesized import kept_synthesis
 
 PROJECT = Path(__file__).parents[2]
 # Two cores run about so many in a minute. A number of seeds does not depend on what else runs on the machine.
@@ -37,6 +40,16 @@ def test_what_is_broken_on_purpose_is_found(name: str) -> None:
 def test_the_unchanged_product_survives_as_many_seeds() -> None:
     run = explored("--seeds", "1-400")
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_each_defect_is_still_one_of_this_product() -> None:
+    kept: dict[str, str] = json.loads(kept_synthesis().read_text())["definitions"]
+    for mutation in MUTATIONS:
+        if mutation.texts:
+            text = (LAMBDAS / f"{mutation.where.replace('.', '/')}.py").read_text()
+            assert compile(mutation.source(text), mutation.where, "exec"), mutation.name
+        else:
+            assert mutation.changed(mutation.where, json.loads(kept[mutation.where])), mutation.name
 
 
 def test_each_defect_has_a_name_of_its_own() -> None:
