@@ -146,7 +146,7 @@ class Observer:
             outcomes = {*said} - {"AWAITS_APPROVAL"}
             failed = any(key.startswith(f"{execution.name}/{state}.") for key in self._scheduler.schedule.deviations)
             if not outcomes <= {execution.outcome} or not (outcomes or failed):
-                text = f"{execution.arn} ended {execution.outcome}, and {state} announced {sorted(outcomes)}"
+                text = f"{execution.arn} ended {execution.outcome}, and {state} announced {sorted(map(str, outcomes))}"
                 self._judged([Broken("the-outcome-is-true", self._now, text)])
 
     def _recorded(self, execution: Execution, what: str, state: str, more: Any) -> None:
