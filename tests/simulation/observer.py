@@ -142,11 +142,11 @@ class Observer:
         notices = [json.loads(json.loads(each["Message"])["sqs"]) for each in self._world.sns.published]
         events = [each["Detail"] for each in self._world.events.put]
         for state, channel in (("Notify", notices), ("PutEvent", events)):
-            said = [each["outcome"] for each in channel if each["execution"] == execution.arn]
+            said = [each.get("outcome") for each in channel if each["execution"] == execution.arn]
             outcomes = {*said} - {"AWAITS_APPROVAL"}
             failed = any(key.startswith(f"{execution.name}/{state}.") for key in self._scheduler.schedule.deviations)
             if not outcomes <= {execution.outcome} or not (outcomes or failed):
-                text = f"{execution.arn} ended {execution.outcome}, and {state} announced {sorted(outcomes)}"
+                text = f"{execution.arn} ended {execution.outcome}, and {state} announced {sorted(map(str, outcomes))}"
                 self._judged([Broken("the-outcome-is-true", self._now, text)])
 
     def _recorded(self, execution: Execution, what: str, state: str, more: Any) -> None:

@@ -38,7 +38,7 @@ def test_a_throttled_function_is_called_again() -> None:
 
 
 def test_a_refused_change_is_rolled_back_and_its_repair_finds_nothing_to_do() -> None:
-    story = forced("cutover-1/ReassociateProduction.1, ec2 AssociateAddress.1", "refused")
+    story = forced("cutover-1/ReassociateProduction.1/ec2 AssociateAddress.1", "refused")
 
     assert "seed 1: cutover-1 RolledBack, cutover-1-repair-1 NOTHING_TO_REPAIR" in story
 
