@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from client.result import CLIENT_FAILED, ROLES, USAGE
-from client.text import JsonObject, plain, program
+from client.screen import JsonObject, plain, program
 from domain.lock import object_of
 from domain.pair import Address, Pair
 from domain.record import Record

@@ -19,9 +19,8 @@ from client.account import STACK, Account, AwsError, Problem
 from client.executions import CannotFollow, Follower, answered, entries, row
 from client.printed import described_pair, replaced_server, ways
 from client.result import CLIENT_FAILED, INTERRUPTED, MEANINGS, OK
-from client.screen import OutputClosed, Screen, silence
+from client.screen import PROGRAM, JsonObject, OutputClosed, Rows, Screen, columns, plain, silence
 from client.status import chosen_pair, chosen_pairs, server_named, standings
-from client.text import PROGRAM, JsonObject, Rows, columns, plain
 from client.verify import verified
 from domain.pair import NAME_PATTERN
 from domain.release_commands import RELEASE_PATTERN

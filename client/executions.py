@@ -12,8 +12,7 @@ from typing import Any
 from client.account import DENIED, UNKNOWN_EXECUTION, Account, AwsError, Problem
 from client.progress import APPROVAL, FAILED_TRY, STEPS, Progress, doing, states_of
 from client.result import RUNNING, Result
-from client.screen import Screen
-from client.text import JsonObject, as_object, duration, plain, split
+from client.screen import JsonObject, Screen, as_object, duration, plain, split
 from domain.lock import object_of
 
 FIRST_SECONDS, LONGEST_SECONDS, GROWTH = 0.5, 2.0, 1.25

@@ -11,7 +11,7 @@ from typing import Any
 
 from client.progress import FAILED_TRY, Line, Progress, details_of
 from client.result import ROLES, RUNNING, Result
-from client.text import JsonObject, as_object
+from client.screen import JsonObject, as_object
 from domain.lock import object_of
 from domain.pair import Pair, Server
 from domain.record import Record

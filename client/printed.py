@@ -7,8 +7,8 @@ from typing import Any
 
 from client.account import Account, Problem
 from client.result import ROLES, in_words
+from client.screen import JsonObject, Rows, plain
 from client.status import server_named
-from client.text import JsonObject, Rows, plain
 from domain.commands import foreign_address_at, place_on, ways_to
 from domain.pair import NAME_PATTERN, Pair
 from domain.plan import as_lines

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from client.text import JsonObject, as_object, duration, plain, split
+from client.screen import JsonObject, as_object, duration, plain, split
 from domain.lock import Lock, object_of
 
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from client.progress import Progress
-from client.text import JsonObject, Rows, as_object, duration, plain, program
+from client.screen import JsonObject, Rows, as_object, duration, plain, program
 from domain.lock import object_of
 from domain.pair import Address, AddressName
 

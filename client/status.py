@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from client.account import UNKNOWN_EXECUTION, Account, AwsError, NotAnExecution, Problem, WrongName
 from client.progress import approval_in_words, command_in_words
 from client.result import RUNNING, in_words
-from client.text import JsonObject, Rows, plain
+from client.screen import JsonObject, Rows, plain
 from domain.events import InvalidEvent, read
 from domain.lock import Lock, moment
 from domain.pair import Address, Pair, Server

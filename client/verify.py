@@ -8,7 +8,7 @@ from client.account import Account, AwsError, Problem
 from client.executions import FIRST_SECONDS, LAST_READS, MOST_EXECUTIONS, in_trail, started_by
 from client.history import ANOTHER_FORM, Evidence, noted
 from client.result import RUNNING
-from client.text import JsonObject, Rows, as_object, columns, plain
+from client.screen import JsonObject, Rows, as_object, columns, plain
 from domain.lock import moment, object_of
 from domain.pair import Pair
 from guarantees.checker import GUARANTEES, Guarantees

@@ -18,12 +18,10 @@ from domain.plan import Standing
 from domain.text import shortened
 from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
 from health.deadline import Stop
-from health.messages import alarm_message, bake_message, unhealthy_message
+from health.messages import alarm_message, bake_message, compared, expiring, misled, slow, unhealthy_message
 from health.polling import Polled, ask, bake, beside, poll, together
 from health.probe import Prober, prober
-from health.shared_store import compared
 from health.verdict import Finding
-from health.warnings import expiring, misled, slow
 
 RESULT_ERROR_CHARACTERS, FAILURE_CHARACTERS = 160, 400
 

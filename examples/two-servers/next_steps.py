@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from client.result import FAILURES, NOT_BEGUN
-from client.text import JsonObject, plain
+from client.screen import JsonObject, plain
 from commands_to_copy import aws, here
 from this_machine import Answer
 from try_servers import Pair

@@ -10,7 +10,7 @@ import boto3
 from botocore import exceptions
 
 from client.account import DENIED, EXPIRED, Account, AwsError, Problem
-from client.text import plain
+from client.screen import plain
 from commands_to_copy import aws, here
 from try_servers import Pair, untagged
 from try_stacks import SERVERS, STACKS, TEST_PAIR, Stack, described, ids, not_ours

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client.account import AwsError
-from client.text import plain
+from client.screen import plain
 
 PAUSE_SECONDS = 5
 ANSWER_SECONDS = 5

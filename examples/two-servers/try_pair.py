@@ -19,8 +19,7 @@ import prerequisites
 import removal
 from client.account import DENIED, Account, AwsError, Problem, sdk
 from client.result import CLIENT_FAILED, INTERRUPTED, OK
-from client.screen import silence
-from client.text import plain
+from client.screen import plain, silence
 from commands_to_copy import here
 from next_steps import Situation
 from prerequisites import Obstacle

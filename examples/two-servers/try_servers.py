@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from operator import itemgetter
 
 from client.account import DENIED, Account, AwsError, Problem
-from client.text import JsonObject, plain
+from client.screen import JsonObject, plain
 from commands_to_copy import aws
 from this_machine import Answer, ThisMachine
 from try_stacks import HERE, SERVERS, TEST_PAIR, Stack

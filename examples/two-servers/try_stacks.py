@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from client.account import Account, AwsError, Problem
-from client.text import plain
+from client.screen import plain
 from this_machine import ThisMachine
 
 TEST_PAIR = "eip-cutover:test-pair"

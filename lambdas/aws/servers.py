@@ -8,8 +8,7 @@ from typing import Any
 
 from aws.calls import Clock, Ec2, Sleep, translated
 from domain.errors import EC2Refused, EC2Throttled, EC2Unavailable
-from domain.pair import Pair, Server, tags_of
-from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
+from domain.pair import NOT_SHOWN, Instance, NetworkInterface, Pair, Picture, PrivateAddress, Server, tags_of
 
 DUAL_STACK = "public-dual-stack-dns-name"
 # EC2 User Guide, "View status checks for Amazon EC2 instances": the checks and their names.

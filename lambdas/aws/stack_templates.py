@@ -8,7 +8,7 @@ from threading import Thread
 from typing import Any
 
 from aws.calls import HURRIED, aws_client, read_error
-from domain.picture import Picture
+from domain.pair import Picture
 from domain.plan import Plan
 from domain.text import printable
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from domain.pair import Address, Place, Server
-from domain.picture import AUTO_ASSIGNED
+from domain.pair import AUTO_ASSIGNED, Address, Place, Server
 
 
 def associate_command(address: Address, place: Place) -> str:

@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from domain.errors import PreflightFailed
-from domain.pair import Address, Place, Server
-from domain.picture import AUTO_ASSIGNED, Instance, NetworkInterface, Picture
+from domain.pair import AUTO_ASSIGNED, Address, Instance, NetworkInterface, Picture, Place, Server
 from domain.plan import NOTHING_CHANGED, Plan, without_staging
 from domain.text import capitalized
 

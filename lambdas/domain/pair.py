@@ -1,20 +1,25 @@
-"""A pair: its two servers, its two addresses, and the places on the servers where an address can stand."""
+"""A pair: its two servers, its two addresses, and the places on the servers where an address can stand. Its picture:
+what EC2 shows of both servers before anything is changed; `aws/servers.py` fills it in."""
 
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from domain.events import in_json, read_value
+from domain.text import printable
 
 AddressName = Literal["production", "staging"]
 Json = dict[str, Any]
 Tags = Mapping[str, str]
 NAME_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of a pair or a server; it must match as a whole
+AUTO_ASSIGNED = "amazon"  # the owner of an address that EC2 assigned itself: an Elastic IP address replaces it
+# EC2 forgets a terminated instance after about an hour (EC2 User Guide, "Terminate Amazon EC2 instances").
+NOT_SHOWN = "not shown by EC2 (it was terminated, or its id is wrong)"
 
 
 def rate_of(expression: str) -> timedelta | None:
@@ -168,3 +173,55 @@ class Address:
 
     def __str__(self) -> str:
         return f"the {self.name} address {self.public_ip} ({self.allocation_id})"
+
+
+@dataclass(frozen=True)
+class PrivateAddress:
+    """A private address, and the public address mapped to it, if any, with its owner: an account, or "amazon"."""
+
+    private_ip: str
+    is_primary: bool = True
+    public_ip: str | None = None
+    association_id: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
+class NetworkInterface:
+    """An attached network interface, its public dual-stack DNS name, if any, the border group of its zone, and tags."""
+
+    network_interface_id: str
+    addresses: tuple[PrivateAddress, ...]
+    dual_stack_name: str | None = None
+    border_group: str | None = None
+    tags: Tags = field(default_factory=dict)
+
+    def address(self, private_ip: str | None) -> PrivateAddress | None:
+        return next((address for address in self.addresses if address.private_ip == private_ip), None)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An EC2 instance: its state, as EC2 names it, or NOT_SHOWN, its network interfaces by id, and its tags."""
+
+    state: str
+    interfaces: Mapping[str, NetworkInterface] = field(default_factory=dict)
+    tags: Tags = field(default_factory=dict)
+    is_spot: bool = False
+
+    @property
+    def risks(self) -> Iterator[str]:
+        """Why AWS may end it, each as the rest of a sentence after its name, with what to do."""
+        if group := self.tags.get("aws:autoscaling:groupName"):
+            yield f"is in the Auto Scaling group {printable(group)}, which may terminate it. Detach it."
+        if self.is_spot:
+            yield "is a Spot Instance, which EC2 may interrupt. Use an On-Demand Instance."
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Both instances by id, the accounts that addresses are offered to, by allocation id, and what EC2 did not tell."""
+
+    instances: Mapping[str, Instance]
+    offered_to: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

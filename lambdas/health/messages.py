@@ -1,12 +1,22 @@
-"""The messages of a failed health check, below 1,000 printable characters: what was found, expected, and what to do."""
+"""What a health check says. If it failed: what was found, expected, and what to do, below 1,000 printable characters.
+If it passed: what may soon prevent or spoil a cutover, and whether the servers share their data."""
 
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
+from domain.errors import PreflightFailed
 from domain.text import capitalized, shortened
 from health.check import Check
 from health.polling import Polled
-from health.verdict import Kind, Problem, Unhealthy, any_good, counted_probes
+from health.result import Certificates, quoted
+from health.verdict import Healthy, Kind, Problem, Unhealthy, any_good, counted_probes
 
+OWN = ("The certificate of", "Renew it, and reload the web server")
+ABOVE = ("A certificate above that of", "Replace what the server sends after its own certificate")
 MESSAGE_CHARACTERS, HOST_NAME_CHARACTERS = 999, 40
 WHAT_TO_DO: dict[Kind, str] = {
     "refused": "{server} was reached, but nothing accepts connections on its port {port}: check that the application "
@@ -86,3 +96,73 @@ def _what_to_do_about_status(check: Check, status: int, problem: Problem) -> str
         accepts = f"accepts a request whose Host header is {shortened(check.host, HOST_NAME_CHARACTERS)}{hint}"
         return f"Check whether {application} knows this path, and {accepts}. {problem.detail}".rstrip()
     return f"Check the log of {application}."
+
+
+def expiring(check: Check, days: int, certificates: Certificates) -> Iterator[str]:
+    """The certificates of a server, its own first, that expire within so many days, or are out of date."""
+    now = time.time()
+    for number, (ends, begins, names) in enumerate(certificates):
+        if ends - now <= days * 86_400 or begins > now:
+            what, do = ABOVE if number else OWN
+            first, today, last = (datetime.fromtimestamp(seconds, UTC).date() for seconds in (begins, now, ends))
+            left = {0: "today", 1: "in 1 day"}.get((last - today).days, f"in {(last - today).days} days")
+            when = f"expires {left}, on {last}" if ends > now else f"expired on {last}"
+            when = f"is not valid before {first}" if begins > now else when
+            yield f"{what} {check.server} ({names}) at https://{check.ip}:{check.port} {when}. {do}.".replace('"', "")
+
+
+def slow(check: Check, took: int) -> list[str]:
+    """If a good probe took more milliseconds than half the limit. `maxLatencyMs` is at most the timeout."""
+    key = "maxLatencyMs" if check.max_latency_ms else "timeoutSeconds"
+    limit = check.max_latency_ms or check.timeout_seconds * 1000
+    passed = f"The health check {check.short_url} of {check.server} passed slowly: {took} ms"
+    why = f"from {limit:g} ms on ({key}), it fails. Find out why, or raise {key}."
+    return [f"{passed}; {why}"] if took > limit / 2 else []
+
+
+def misled(host: str, ip: str | None) -> list[str]:
+    """How DNS keeps users of a host away from the production address, unless `host` is an IP address or localhost."""
+    if not ip or ":" in host or (top := host.rpartition(".")[2]).isdigit() or top == "localhost":
+        return []
+    try:
+        ips = {str(address[0]) for *_, address in socket.getaddrinfo(host, None)}
+    except socket.gaierror as failure:  # if DNS cannot be asked, nothing is known
+        ips = set() if failure.errno in (socket.EAI_NONAME, socket.EAI_NODATA) else {ip}
+    problems = {
+        "has an AAAA record, which a cutover does not move. Remove it.": any(":" in each for each in ips),
+        f"does not resolve to the production address {ip}. Correct its A record, if it has no proxy.": ip not in ips,
+    }
+    return [f"{host} (hostHeader) {problem}" for problem, exists in problems.items() if exists]
+
+
+def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
+    """Do staging and production share their data, or would users miss it after a cutover? Their shared header must be
+    the same; None for other checks. Returns `{"compared": true, "value"}`, or `{"compared": false, "reason"}`: an
+    unhealthy production blocks no cutover. Raises PreflightFailed if they differ."""
+    check = polled.check
+    if not (check.shared_header and check.requires_headers):
+        return None
+    if live is None:
+        return {"compared": False, "reason": "the live server was not asked"}
+    value = polled.answered.shared
+    answered = [finding for finding in live.findings if finding.answered.shared is not None or finding.is_good]
+    if not isinstance(live.verdict, Healthy) and not any(finding.answered.shared for finding in answered):
+        reason = live.verdict.reason if isinstance(live.verdict, Unhealthy) else "it gave no good answer"
+        return {"compared": False, "reason": f"production is not healthy: {reason}"}
+    others = [finding.answered.shared for finding in answered if finding.answered.shared != value]
+    if value is not None and not others:
+        return {"compared": True, "value": value}
+    other, target = others[-1] if others else None, live.check
+    lead = f"{check.server} and {target.server} do not share what {check.shared_header} names"
+    if other is None:
+        lead = f"{check.shared_header} is missing on the live server"
+    raise PreflightFailed(
+        f"{lead}: {check.server} answers {_shown(value)} through the staging address ({check.short_url}), "
+        f"{target.server} {_shown(other)} through the production address ({target.ip}:{target.port}). If each server "
+        f"has its own database or session store, what users write to one server is missing on the other after the "
+        f"cutover. Let both use one store, or correct what the header reports."
+    )
+
+
+def _shown(value: str | None) -> str:
+    return "without it" if value is None else quoted(value)

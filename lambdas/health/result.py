@@ -9,6 +9,8 @@ from domain.text import printable
 Failure = Literal["refused", "unreachable", "tls", "old tls", "certificate", "issuer", "no answer", "incomplete"]
 Certificates = tuple[tuple[float, float, str], ...]  # of each, its end and begin as a timestamp, its names in words
 QUOTED_CHARACTERS = 60
+# Route 53 searches "the first 5,120 bytes of the response body" (dns-failover-determining-health-of-endpoints.html).
+BODY_BYTES = 5_120
 
 
 @dataclass(frozen=True)

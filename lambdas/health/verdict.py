@@ -10,8 +10,7 @@ from typing import Literal
 
 from domain.text import printable, shortened
 from health.check import Answered, Check
-from health.http_response import BODY_BYTES
-from health.result import Certificates, Failure, Probe, quoted
+from health.result import BODY_BYTES, Certificates, Failure, Probe, quoted
 
 Kind = Failure | Literal["status", "slow", "body", "release", "no identity", "identity", "identities", "no shared"]
 SHOWN_FINDINGS, SHOWN_IDENTITIES = 10, 3

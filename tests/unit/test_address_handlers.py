@@ -28,8 +28,7 @@ from domain.errors import (
     RollbackFailed,
     RollbackRequested,
 )
-from domain.pair import Place, Server
-from domain.picture import NOT_SHOWN
+from domain.pair import NOT_SHOWN, Place, Server
 from tests.unit.ec2_account import Ec2Account
 from tests.unit.handler_calls import CONTEXT
 from tests.unit.lock_table import LockTable

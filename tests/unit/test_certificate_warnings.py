@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from domain.errors import StagingUnhealthy
-from health.warnings import expiring
+from health.messages import expiring
 from tests.unit.certificates import Authority, self_signed
 from tests.unit.checks import check
 from tests.unit.handler_calls import called, check_of

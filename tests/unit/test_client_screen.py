@@ -11,8 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from client.account import Account
-from client.screen import OutputClosed, Screen
-from client.text import columns, duration, json_text, plain, program, split
+from client.screen import OutputClosed, Screen, columns, duration, json_text, plain, program, split
 from tests.unit.ci_logs import PAYLOADS, executed
 from tests.unit.client_doubles import session
 

@@ -15,8 +15,7 @@ from hypothesis import example, given, settings, strategies as st
 from domain.errors import InvalidRequest, PreflightFailed
 from domain.fitness import HOLDS_AN_ADDRESS, complete
 from domain.lock import Lock
-from domain.pair import Address, AddressName, Pair, Place, Server
-from domain.picture import Instance, NetworkInterface, Picture, PrivateAddress
+from domain.pair import Address, AddressName, Instance, NetworkInterface, Pair, Picture, Place, PrivateAddress, Server
 from domain.plan import NoTarget, Plan, Refusal, commands_to_restore, plan
 from domain.record import Record, RollbackTo
 from domain.request import REQUEST_KEYS, Request, read_request

@@ -7,8 +7,7 @@ import pytest
 
 from domain.errors import PreflightFailed
 from domain.fitness import complete
-from domain.pair import Server
-from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
+from domain.pair import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress, Server
 from domain.plan import Awaited, Plan, plan
 from domain.record import Record, RollbackTo
 from domain.request import Request

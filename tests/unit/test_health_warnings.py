@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from health.check import Check
-from health.warnings import slow
+from health.messages import slow
 from tests.unit.checks import check
 from tests.unit.handler_calls import called, check_of
 from tests.unit.misbehaving_servers import (

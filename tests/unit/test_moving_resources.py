@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aws.stack_templates import LOGICAL_ID, STACK, moving_resources, names_by_stack
-from domain.picture import Instance, NetworkInterface, Picture
+from domain.pair import Instance, NetworkInterface, Picture
 from tests.unit.example_pair import BITTYBOT, TAO, planned
 
 NAMES = {"Production", "eipalloc-0aaaaaaa", "198.51.100.1", "Tao", "i-0bbbbbbbb", "eni-0bbbbbbbb"}

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import PreflightFailed, Redriven
-from domain.pair import Address
-from domain.picture import NOT_SHOWN, Picture
+from domain.pair import NOT_SHOWN, Address, Picture
 from domain.plan import Plan, plan, refuse_redriven
 from domain.request import Request
 from tests.unit.example_pair import STRANGER, TAO, WEB, address

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from aws.servers import SECONDS_BETWEEN_CHECKS, STATUS_CHECKS, Servers
 from domain.errors import EC2Refused, EC2Throttled
-from domain.picture import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
+from domain.pair import NOT_SHOWN, Instance, NetworkInterface, Picture, PrivateAddress
 from tests.unit.example_pair import BITTYBOT, TAO, WEB
 
 STAGING = {"PublicIp": "198.51.100.2", "AssociationId": "eipassoc-1", "IpOwnerId": "123456789012"}

@@ -6,9 +6,9 @@ import pytest
 
 from domain.errors import PreflightFailed
 from health.check import Check, live_checks
+from health.messages import compared
 from health.polling import Polled
 from health.result import Probe
-from health.shared_store import compared
 from health.verdict import Healthy, Unhealthy
 from tests.unit.checks import GOOD, KAI, REFUSED, answer, check, findings, settings
 
