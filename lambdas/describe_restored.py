@@ -9,7 +9,7 @@ from aws.addresses import Addresses
 from aws.calls import Ec2, Sleep, ec2_client
 from domain.errors import RollbackFailed
 from domain.events import PairEvent, read
-from domain.pair import Address, Json, Place, deployed_pairs
+from domain.pair import Address, Json, deployed_pairs
 from domain.plan import PlannedPlace, as_lines, commands_to_restore
 
 logger = Logger()
@@ -19,11 +19,13 @@ ec2 = ec2_client()
 @dataclass(frozen=True)
 class DescribeRestoredEvent(PairEvent):
     """`live` is the place that held production before; null if it was on no server, or with `restoring`, if production
-    cannot go back there. `idle` is the place where staging belongs; null if staging may be anywhere."""
+    cannot go back there. `idle` is the place where staging belongs; null if staging may be anywhere. `staging_to` is
+    where it was going then; null if it was to stay where it is."""
 
     restoring: bool
     live: PlannedPlace | None
     idle: PlannedPlace | None
+    staging_to: PlannedPlace | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
@@ -39,8 +41,11 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
     if asked.restoring and idle and not live:
         production, staging = addresses.look()
         other = pair.other(idle.server)
-        commands = commands_to_restore(idle, Place(other), production, staging)
-        finish = f" To put both addresses where they were going, run:{as_lines(commands)}" if commands else ""
+        beside = pair.place(asked.staging_to.name, asked.staging_to.private_ip) if asked.staging_to else None
+        commands = commands_to_restore(idle, beside, production, staging)
+        stays = "" if beside else f" No command moves staging: it could not go to {other} when the execution began."
+        goes = "both addresses where they were" if beside else "production where it was"
+        finish = f"{stays} To put {goes} going, run:{as_lines(commands)}" if commands else stays
         raise RollbackFailed(
             f"Production is {production.place} and staging is {staging.place}. There is no server to roll back to: "
             f"production was on no server, or on one that cannot hold it now. A person must act: fix {idle.server}, or "

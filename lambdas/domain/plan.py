@@ -339,7 +339,8 @@ def as_lines(commands: Sequence[str]) -> str:
     return "\n" + " &&\n".join(commands)
 
 
-def commands_to_restore(live: Place, idle: Place, production: Address, staging: Address) -> list[str]:
-    """The commands that make the pair sound, in order: production goes to `live` first, which may displace staging."""
+def commands_to_restore(live: Place, idle: Place | None, production: Address, staging: Address) -> list[str]:
+    """The commands that make the pair sound, in order: production goes to `live` first, which may displace staging.
+    Without `idle`, staging can go nowhere."""
     standing = ((production, live), (staging, idle))
-    return [associate_command(address, place) for address, place in standing if not address.stands_at(place)]
+    return [associate_command(address, place) for address, place in standing if place and not address.stands_at(place)]

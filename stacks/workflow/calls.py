@@ -33,7 +33,7 @@ SEEN = {
 ALARMS = {**of_plan("alarms", "urgent"), "again": "{% $exists($approvedBy) %}"}
 REQUEST = jsonata(bounded("$states.context.Execution.Input", 32768))
 AWAITED_OR_NULL = "{% $exists($awaited) ? $awaited : null %}"
-RESTORED_LIVE = "{% $plan.canRollBack ? $plan.live : null %}"
+RESTORED = {"live": "{% $plan.canRollBack ? $plan.live : null %}", **of_plan("idle", "stagingTo")}
 CHECKED_IDLE = "{% $plan.checksStaging ? $plan.idle : null %}"
 NEEDED = {"needed": "{% $plan.checksStaging %}"}
 STAGING_ASSOCIATION = "{% $plan.checksStaging ? $staging.associationId : null %}"
@@ -171,7 +171,7 @@ CALLS: dict[str, Call] = {
     "AfterCutover": run_commands("afterCutover", live="$plan.idle.name"),
     "RestoreProduction": restore("production", "live"),
     "RestoreStaging": restore("staging", "idle"),
-    "DescribeRestored": ({**PAIR, "restoring": True, **ROLES, "live": RESTORED_LIVE}, DESCRIBED),
+    "DescribeRestored": ({**PAIR, "restoring": True, **RESTORED}, DESCRIBED),
     "HealthCheckRestored": check_production("live", movingSeconds=jsonata(f"$moved ? {MOVING_SECONDS} : 0")),
     "AfterRollback": run_commands("afterRollback", live="$production.server", tolerant="true"),
     "EndCommand": end_command("$plan.pair", ME),

@@ -87,3 +87,13 @@ def test_an_execution_that_is_redriven_before_its_repair_has_its_lock_leaves_it_
     story = simulated("--seed", "98", "--only", *redriven)
 
     assert "cutover-1 PreflightFailed, cutover-1-repair-1 REPAIRED" in story
+
+
+def test_the_commands_of_a_rollback_that_failed_do_not_displace_the_address_of_someone_else() -> None:
+    """In seed 1677, a stranger's address is where staging would go, and production is on no server. The simulation
+    compares the commands with the plan, and would fail."""
+    actors = ("actor cutover-2", "actor stranger", "pair record")
+    inactive = ("--force", "cutover-2/ReassociateProduction.1/lambda Invoke.1", "inactive")
+    story = simulated("--seed", "1677", "--only", *actors, *inactive)
+
+    assert "cutover-2 RollbackFailed" in story

@@ -659,7 +659,7 @@ def test_production_that_cannot_go_back_is_reported_with_the_commands_that_finis
         ec2.take_off("production") if production_on is None else ec2.move("production", production_on.instance_id)
         ec2.take_off("staging") if ec2.holder("staging") else None
         with pytest.raises(RollbackFailed) as failed:
-            restored(ec2, live=None)
+            restored(ec2, live=None, stagingTo=ec2.place(ec2.bittybot).to_json())
         told, *commands = str(failed.value).split("\n")
         assert told.startswith(
             f"Production is {f'on {production_on}' if production_on else 'on no server'} and staging is"
@@ -670,4 +670,20 @@ def test_production_that_cannot_go_back_is_reported_with_the_commands_that_finis
         assert commands[0].startswith(f"aws ec2 associate-address --allocation-id {first} ")
         assert commands[-1].startswith(f"aws ec2 associate-address --allocation-id {ec2.pair.staging} ")
         assert ec2.bittybot.instance_id in commands[-1]
+        assert f"--private-ip-address {ec2.place(ec2.bittybot).private_ip} " in commands[-1]
     assert ec2.slept == []
+
+
+def test_staging_that_could_go_nowhere_gets_no_command_that_displaces_an_address(ec2: Ec2Account) -> None:
+    ec2.take_off("production")
+    ec2.take_off("staging")
+    with pytest.raises(RollbackFailed) as failed:
+        restored(ec2, live=None, stagingTo=None)
+    told, *commands = str(failed.value).split("\n")
+    assert f"No command moves staging: it could not go to {ec2.bittybot} when the execution began. To put prod" in told
+    (command,) = commands
+    assert command.startswith(f"aws ec2 associate-address --allocation-id {ec2.pair.production} ")
+    assert f"--instance-id {ec2.tao.instance_id} --private-ip-address {ec2.place(ec2.tao).private_ip} " in command
+    ec2.move("production", ec2.tao.instance_id)
+    with pytest.raises(RollbackFailed, match=r"when the execution began\.$"):
+        restored(ec2, live=None, stagingTo=None)
