@@ -111,7 +111,8 @@ class RollbackRequest:
         except RecordUnavailable as problem:
             logger.warning(str(problem))
             return True
-        holds, asked_by = item.get("execution", {}).get("S") == self._lock["execution"], item.get("rollbackRequestedBy")
+        holds = bool(item.get("execution", {}).get("S") == self._lock["execution"])
+        asked_by = item.get("rollbackRequestedBy")
         if refuses and holds and asked_by:
             raise RollbackRequested(f"The execution {printable(asked_by['S'])} asked for a rollback.")
         return holds
