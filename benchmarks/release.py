@@ -9,7 +9,7 @@ from benchmarks import cost
 from benchmarks.report import Section, table
 from local.aws import LocalAws
 from local.load import Load
-from stacks.configuration.release import LONGEST_MOMENT_SECONDS
+from stacks.configuration.pairs import LONGEST_MOMENT_SECONDS
 from stacks.functions.functions import COMMANDS_MEBIBYTES
 
 BAKE_SECONDS, DEPLOY_SECONDS = 10, 5

@@ -16,9 +16,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from stacks.configuration.allowed import Allowed, Section, sections_in, words_of
 from stacks.configuration.health_check import Check, HttpsCheck, WebCheck
-from stacks.configuration.pairs import Pair, Vpc
+from stacks.configuration.pairs import Approval, Hook, Hooks, Pair, Vpc
 from stacks.configuration.readiness import Readiness
-from stacks.configuration.release import Approval, Hook, Hooks
 from stacks.configuration.settings import Settings
 
 PROJECT = Path(__file__).parent.parent

@@ -1,12 +1,14 @@
-"""The stack: one workflow for all configured pairs, its functions, its lock table, its topic and its monitoring."""
+"""The stack: one workflow for all configured pairs, its functions, lock table, topic and monitoring; a role for CI."""
 
 from functools import partial
 from typing import Any
 
-from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack, aws_dynamodb as dynamodb, aws_ssm as ssm
+from aws_cdk import Annotations, CfnOutput, RemovalPolicy, Stack, aws_dynamodb as dynamodb, aws_iam as iam
+from aws_cdk.aws_ssm import StringParameter
 from constructs import Construct
 
-from stacks.ci_access import CiAccess
+from stacks.configuration.ci import GitHub, Issuer
+from stacks.configuration.names import Names
 from stacks.configuration.pairs import Pair, placeholder_ids
 from stacks.configuration.settings import Settings
 from stacks.functions.functions import Functions
@@ -15,6 +17,7 @@ from stacks.monitoring.monitoring import Monitoring, OutcomesTopic, alarm_names
 from stacks.workflow.cutover import Workflow
 from stacks.workflow.readiness import Readiness
 from stacks.workflow.repair import Repair
+from stacks.workflow.state_machine import executions_of
 from stacks.workflow.tasks import Resources
 
 # Parameter Store's limit of a standard parameter, and what CloudFormation's limit of a template leaves for all of them.
@@ -66,7 +69,7 @@ class CutoverStack(Stack):
         for name, pair in pairs.items():
             path, value = f"{names.pairs_path}/{name}", published(pair, most_bytes)
             about = f"The pair {name} of {names.cutover}, for its client."
-            ssm.StringParameter(self, f"Pair {name}", parameter_name=path, string_value=value, description=about)
+            StringParameter(self, f"Pair {name}", parameter_name=path, string_value=value, description=about)
         if settings.ciAccess:
             arns = {"machine_arn": workflow.state_machine_arn, "table_arn": lock_table.table_arn}
             CiAccess(self, names, settings.ciAccess.issuer, **arns)
@@ -79,3 +82,44 @@ class CutoverStack(Stack):
             shipped = f"cdk.json still has the placeholder ids it was shipped with, at {', '.join(placeholders)}. "
             do = "Put your own ids there: ./cutover.py init prints them."
             Annotations.of(self).add_error(shipped + do)  # the CDK CLI then deploys nothing
+
+
+class CiAccess(Construct):
+    """The role that the jobs of `issuer` assume by OpenID Connect, without stored keys. It may call what `cutover.py
+    start`, `watch` and `status`, and the AWS CLI in `examples/aws-cli` call. It cannot stop an execution or delete a
+    lock, and moves addresses only by the workflow."""
+
+    def __init__(self, scope: Construct, names: Names, issuer: Issuer, *, machine_arn: str, table_arn: str) -> None:
+        super().__init__(scope, "CiAccess")
+        stack = Stack.of(self)
+        name = issuer.url.removeprefix("https://")  # IAM's name of the provider, and of the keys of its conditions
+        claims = {"aud": issuer.audience, "sub": issuer.subject} | (issuer.claims if isinstance(issuer, GitHub) else {})
+        # Keys and their meaning: IAM User Guide, "Available keys for AWS OIDC federation". StringEquals has no
+        # wildcards. Without the subject, anyone's job could assume the role.
+        conditions = {"StringEquals": {f"{name}:{claim}": value for claim, value in claims.items()}}
+        trusted = iam.WebIdentityPrincipal(self._provider(issuer, name), conditions)
+        description = f"CI starts and follows executions of {names.cutover}."
+        role = iam.Role(self, "Role", description=description, assumed_by=trusted)
+        either = [executions_of(self, workflow) for workflow in names.workflows]
+        described = stack.format_arn(service="cloudformation", resource="stack", resource_name=f"{stack.stack_name}/*")
+        path = stack.format_arn(service="ssm", resource="parameter", resource_name=names.pairs_path.removeprefix("/"))
+        for actions, resources in (
+            (["states:StartExecution", "states:ListExecutions"], [machine_arn]),
+            # An execution of the repair may hold a lock, too.
+            (["states:DescribeExecution"], either),
+            (["states:GetExecutionHistory", "states:DescribeStateMachineForExecution"], either[:1]),
+            (["cloudformation:DescribeStacks"], [described]),
+            (["ssm:GetParametersByPath"], [path, f"{path}/*"]),
+            (["dynamodb:Scan"], [table_arn]),
+            (["ec2:DescribeAddresses"], ["*"]),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        CfnOutput(stack, "CiRoleArn", value=role.role_arn)
+
+    def _provider(self, issuer: Issuer, name: str) -> str:
+        """The ARN of the provider. If it is created here, it stays when the stack is deleted: others may use it."""
+        if issuer.provider == "existing":
+            return Stack.of(self).format_arn(service="iam", region="", resource=f"oidc-provider/{name}")
+        clients, kept = [issuer.audience], RemovalPolicy.RETAIN
+        made = iam.OidcProviderNative(self, "Provider", url=issuer.url, client_ids=clients, removal_policy=kept)
+        return made.oidc_provider_arn

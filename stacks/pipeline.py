@@ -10,8 +10,8 @@ from aws_cdk.aws_iam import PolicyStatement, Role
 from aws_cdk.aws_stepfunctions import StateMachine
 from constructs import Construct
 
+from stacks.configuration.ci import Connection, Object, Pipeline
 from stacks.configuration.names import Names
-from stacks.configuration.pipeline import Connection, Object, Pipeline
 
 # An execution is called `<prefix>-<id of the action's execution>`. The id has 36 characters; a name may have 80.
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-StepFunctions.html

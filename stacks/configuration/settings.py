@@ -9,10 +9,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ValidationError, ValidationInfo
 
 from stacks.configuration.allowed import Section, list_of, section, some_of, text
-from stacks.configuration.ci_access import CiAccess
+from stacks.configuration.ci import CiAccess, Pipeline
 from stacks.configuration.names import DEFAULT_NAME, STACK_NAME, Names
 from stacks.configuration.pairs import Pairs, Vpc
-from stacks.configuration.pipeline import Pipeline
 from stacks.configuration.problems import InvalidConfiguration, line, path_of, shown
 from stacks.configuration.readiness import Evaluated, Readiness
 from stacks.configuration.report import Report

@@ -1,11 +1,13 @@
 """The functions of the workflows, one per kind of step, each with a role that allows that step and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, cast
+from math import ceil
+from typing import Any, TypeVar, cast
 
-from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack, aws_iam as iam, aws_lambda as lambda_, aws_logs as logs
+from aws_cdk import CfnResource, Duration, RemovalPolicy, Stack, Token, aws_iam as iam, aws_lambda as lambda_
 from aws_cdk.aws_dynamodb import ITable
+from aws_cdk.aws_logs import LogGroup, RetentionDays
 from constructs import Construct
 
 from domain.lock import CHANGE_SECONDS, LAST_CALL_SECONDS
@@ -13,9 +15,10 @@ from domain.pair import Pair as ReadPair
 from domain.release_commands import HOOKS, document, steps
 from stacks.configuration.names import Names
 from stacks.configuration.pairs import BAKE_SHARE_SECONDS, Pair, Pairs, Vpc
-from stacks.functions import exact_policies
+from stacks.configuration.problems import InvalidConfiguration, line
 from stacks.functions.bundle import lambda_code
 
+T = TypeVar("T")
 # One call to EC2 ends within 21 s (`CONFIG` in `lambdas/aws/calls.py`), a step that describes has a few quick ones.
 DESCRIBE_TIMEOUT = Duration.seconds(30)
 # A step that changes something tries each call once, and gives up early: the workflow tries the step again.
@@ -40,6 +43,15 @@ INTERFACES_OF_LAMBDA = [
     "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 ]  # fmt: skip
 COMMANDS = ["ssm:CancelCommand", "ssm:GetCommandInvocation", "ssm:ListCommands"]  # no other resource than "*", either
+# As few policies as IAM's quotas allow name exactly the resources of an action. White space does not count. Source:
+# IAM User Guide, "IAM and AWS STS quotas".
+MOST_MANAGED_POLICIES = 10  # per role, unless AWS has raised the quota of the account
+MANAGED_CHARACTERS = 6_144
+INLINE_CHARACTERS = 8_000  # of 10,240 for all inline policies of a role; the rest is for what every function may do
+FUNCTIONS_OF_A_POLICY = 23  # the longest ARN of a function with an alias has 253 characters, and two quotes and a comma
+AROUND_THE_RESOURCES = 120  # {"Version": …, "Statement": [{"Action": …, "Effect": …, "Resource": […]}]}
+# The longest values of a partition, a Region and an account, used if they are not known before the deployment.
+LONGEST_NAMES = ("aws-us-gov", "us-isof-south-1", "123456789012")
 
 
 def changed_resources(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
@@ -69,8 +81,8 @@ def python_function(
     scope: Construct, construct_id: str, module: str, *, timeout: Duration, **options: Any
 ) -> lambda_.Function:
     """The function whose handler is in `module`, with `options` of the CDK: its code, its environment, its memory."""
-    kept = logs.RetentionDays.SIX_MONTHS
-    log_group = logs.LogGroup(scope, f"{construct_id}Logs", retention=kept, removal_policy=RemovalPolicy.DESTROY)
+    kept = RetentionDays.SIX_MONTHS
+    log_group = LogGroup(scope, f"{construct_id}Logs", retention=kept, removal_policy=RemovalPolicy.DESTROY)
     role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log_group.grant_write(role)
     return lambda_.Function(
@@ -150,10 +162,10 @@ class Functions(Construct):
             function.add_environment("LOCK_TABLE", lock_table.table_name)
             lock_table.grant(function, action)
         every = list(pairs.values())
-        exact_policies.check(self, every, lambda first: (changed_resources(first)[1], []))
+        must_fit(self, every, lambda first: (changed_resources(first)[1], []))
         disassociated, associated = changed_resources(every)
-        exact_policies.allow(self.disassociate_address.role, "ec2:DisassociateAddress", disassociated)
-        exact_policies.allow(self.associate_address.role, "ec2:AssociateAddress", associated)
+        allow_exactly(self.disassociate_address.role, "ec2:DisassociateAddress", disassociated)
+        allow_exactly(self.associate_address.role, "ec2:AssociateAddress", associated)
 
     @property
     def all(self) -> list[lambda_.Function]:
@@ -180,9 +192,9 @@ class Functions(Construct):
         timeout = Duration.seconds(min(longest + COMMAND_RESERVE_SECONDS, LONGEST_SECONDS))
         function = self._function("RunCommands", "run_commands", timeout=timeout, memory_size=COMMANDS_MEBIBYTES)
         function.add_environment("DOCUMENTS", self._names.documents)
-        exact_policies.check(self, pairs, used_by_commands)
+        must_fit(self, pairs, used_by_commands)
         servers, called = used_by_commands(pairs)
-        exact_policies.allow(function.role, "ssm:SendCommand", servers, called)
+        allow_exactly(function.role, "ssm:SendCommand", servers, called)
         if servers:
             function.node.add_dependency(self._documents(pairs))
             ours = f"{self._names.documents}*"
@@ -204,3 +216,49 @@ class Functions(Construct):
             }  # fmt: skip
             CfnResource(made, key, type="AWS::SSM::Document", properties=properties)
         return made
+
+
+def policy_portions(scope: Construct, resources: Iterable[str]) -> list[list[str]]:
+    """The resources (`elastic-ip/eipalloc-…`), a list for each policy: an inline one, then managed ones."""
+    stack = Stack.of(scope)
+    where = zip((stack.partition, stack.region, stack.account), LONGEST_NAMES, strict=True)
+    around = len('arn::ec2:::"",') + sum(len(longest if Token.is_unresolved(it) else it) for it, longest in where)
+    divided, room = list[list[str]](), 0
+    for resource in resources:
+        length = around + len(resource)
+        if length > room:
+            room = (MANAGED_CHARACTERS if divided else INLINE_CHARACTERS) - AROUND_THE_RESOURCES
+            divided.append([])
+        divided[-1].append(resource)
+        room -= length
+    return divided
+
+
+def must_fit(scope: Construct, pairs: Sequence[T], named: Callable[[Sequence[T]], tuple[list[str], list[str]]]) -> None:
+    """Raises InvalidConfiguration if the resources and functions of the pairs do not fit into a role's policies."""
+
+    def fit(count: int) -> bool:
+        resources, functions = named(pairs[:count])
+        invoking = ceil(len(functions) / FUNCTIONS_OF_A_POLICY)
+        return max(len(policy_portions(scope, resources)) - 1, 0) + invoking <= MOST_MANAGED_POLICIES
+
+    # Not the first number that is too many: a later pair without networkInterfaces replaces all interfaces.
+    if (fitting := next(filter(fit, range(len(pairs), 0, -1)))) < len(pairs):
+        functions = len(named(pairs)[1])
+        found = f"{len(pairs)} pairs{f' with {functions} functions of hooks' if functions else ''}"
+        allowed = f"the first {fitting} of them, because the IAM policies of one role cannot name more"
+        raise InvalidConfiguration([line("pairs", found, allowed)])
+
+
+def allow_exactly(role: iam.IRole | None, action: str, resources: Iterable[str], functions: Sequence[str] = ()) -> None:
+    """The action on the resources, and calls of the functions, by ARN: managed policies, as inline ones may be full."""
+    assert isinstance(role, iam.Role)  # noqa: S101  # all roles are of this stack
+    for first in range(0, len(functions), FUNCTIONS_OF_A_POLICY):
+        called = functions[first : first + FUNCTIONS_OF_A_POLICY]
+        statement = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=called)
+        iam.ManagedPolicy(role, f"Functions{first}", statements=[statement], roles=[role])
+    arn = partial(Stack.of(role).format_arn, service="ec2")
+    for number, portion in enumerate(policy_portions(role, resources)):
+        statement = iam.PolicyStatement(actions=[action], resources=[arn(resource=resource) for resource in portion])
+        kind = iam.ManagedPolicy if number else iam.Policy
+        kind(role, f"Addresses{number or ''}", statements=[statement], roles=[role])

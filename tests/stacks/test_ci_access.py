@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stacks.configuration.ci_access import GitHub
+from stacks.configuration.ci import GitHub
 from stacks.configuration.settings import configured
 from tests.stacks.contexts import OIDC
 from tests.stacks.policies import ACCOUNT, REGION, grants, in_account, statements_of

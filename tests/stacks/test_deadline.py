@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from stacks.configuration.pairs import BAKE_SHARE_SECONDS, LONGEST_BAKE_SECONDS
-from stacks.configuration.release import LONGEST_MOMENT_SECONDS, MINUTES_OF_A_WEEK
+from stacks.configuration.pairs import (
+    BAKE_SHARE_SECONDS,
+    LONGEST_BAKE_SECONDS,
+    LONGEST_MOMENT_SECONDS,
+    MINUTES_OF_A_WEEK,
+)
 from stacks.configuration.settings import configured
 from stacks.functions.functions import LAST_CALL, longest_bake
 from stacks.workflow.readiness import MOST_TRIES, MOST_WAITS as LONGEST_DRIFT_WAITS

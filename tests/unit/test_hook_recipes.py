@@ -20,7 +20,7 @@ from aws.hook_function import DELAY_SECONDS
 from domain.pair import Json
 from domain.release_commands import DELIVERY_SECONDS, HOOKS as MOMENTS, SCRIPT
 from run_commands import HURRIED_SECONDS
-from stacks.configuration.release import LONGEST_MOMENT_SECONDS
+from stacks.configuration.pairs import LONGEST_MOMENT_SECONDS
 from stacks.configuration.settings import configured
 from stacks.workflow.approval import DETAIL_TYPE
 from tests.unit.keep_alive_server import Client, KeepAliveServer, keeping_alive, until
