@@ -156,13 +156,10 @@ def compared(polled: Polled, live: Polled | None) -> dict[str, Any] | None:
     lead = f"{check.server} and {target.server} do not share what {check.shared_header} names"
     if other is None:
         lead = f"{check.shared_header} is missing on the live server"
+    ours, theirs = ("without it" if each is None else quoted(each) for each in (value, other))
     raise PreflightFailed(
-        f"{lead}: {check.server} answers {_shown(value)} through the staging address ({check.short_url}), "
-        f"{target.server} {_shown(other)} through the production address ({target.ip}:{target.port}). If each server "
+        f"{lead}: {check.server} answers {ours} through the staging address ({check.short_url}), "
+        f"{target.server} {theirs} through the production address ({target.ip}:{target.port}). If each server "
         f"has its own database or session store, what users write to one server is missing on the other after the "
         f"cutover. Let both use one store, or correct what the header reports."
     )
-
-
-def _shown(value: str | None) -> str:
-    return "without it" if value is None else quoted(value)
