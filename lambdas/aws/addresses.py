@@ -124,7 +124,7 @@ class Addresses:
     ) -> tuple[Address, Address]:
         """As `_associate`. EC2 displaces production if someone moves it here just before; no condition prevents it."""
         staging, now = self._associate(staging, place, reassociate=reassociate)
-        if production.server is not None:
+        if production.is_associated:
             self._undo_displacement(now, staging, place, home)
         return staging, now
 

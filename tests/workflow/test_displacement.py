@@ -72,3 +72,21 @@ def test_production_that_our_call_displaced_goes_home(
     assert execution.outcome == OUTCOMES[run], execution.cause  # type: ignore[index]
     assert aws.locks == []
     assert "Someone else moved the production address" in str(execution.cause)
+
+
+def test_production_that_comes_from_outside_the_pair_and_is_displaced_goes_home(
+    aws: Aws, web: Web, ec2_calls: EC2Calls
+) -> None:
+    """The simulation found that it stayed on no server: someone moves it out of the pair, and later under staging."""
+    aws.servers["stranger"] = aws.launch()
+
+    def sick_and_moved(address: str) -> int:
+        if address == "production":
+            aws.associate(aws.production, "stranger")
+        return 500 if address == "production" else 200
+
+    web.behaviour["tao"] = sick_and_moved
+    ec2_calls.before("AssociateAddress", lambda: aws.associate(aws.production, "tao"), nth=3)
+    execution = aws.execute({})
+    assert aws.places == ("bittybot", "tao"), execution.cause
+    assert "Someone else moved the production address" in str(execution.cause)
