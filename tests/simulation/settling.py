@@ -95,7 +95,7 @@ class _End:
         lost = lost or any(each.redrives for each in ended)
         odd = self._scenario.oddities.places or self._scenario.oddities.instances
         others = any(each.by_someone_else for each in self._world.ec2.changes) or set(self._states) != {"running"}
-        # An execution has taken a dead lock over, and could then describe nothing. The next one finishes what was begun.
+        # An execution has taken a dead lock over, and could then describe nothing. The next one finishes that cutover.
         left = self._record.interrupted is not None and self._record.lock is None
         excused = asks or lost or odd or others or left
         _require(self._is_sound or excused, f"the addresses are on {self._places}, and nobody was asked to act")
