@@ -194,7 +194,7 @@ class GuaranteesSeenWhole(Guarantees):
         described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
         self._judge("described-before-each-change", described, f"{what}, and its function had not described it")
-        back = not of_production or before.production is None or "Staging" not in change.state
+        back = not of_production or before.production is None or "Staging" not in change.state or before == after
         self._judge("changes-follow-the-plan", back, f"{what}, against the plan")
         taken = before.production not in (None, *self._servers, after.production)
         self._judge("nobody-is-displaced", self._is_race(change) or not taken, what)
