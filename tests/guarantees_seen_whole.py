@@ -194,7 +194,7 @@ class GuaranteesSeenWhole(Guarantees):
         described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
         self._judge("described-before-each-change", described, f"{what}, and its function had not described it")
-        back = not of_production or before.production is None or "Staging" not in change.state
+        back = not of_production or before.production is None or "Staging" not in change.state or before == after
         self._judge("changes-follow-the-plan", back, f"{what}, against the plan")
         taken = before.production not in (None, *self._servers, after.production)
         self._judge("nobody-is-displaced", self._is_race(change) or not taken, what)
@@ -220,12 +220,31 @@ class GuaranteesSeenWhole(Guarantees):
         self._judge("one-command-at-a-time", not running, f"{running} may still run, and its lock is gone")
 
     def _unlock(self, event: Unlocked) -> None:
-        record = event.record if event.record and event.record.interrupted is None else None
-        if record:
-            if event.by is None and (record.last_cutover or {}).get("execution") == event.execution:
-                self._bad.pop((record.last_cutover or {}).get("to"), None)  # it was stopped while it released its lock
+        """Judges the record as it is released, by what is known then: others may act before the execution ends."""
+        record, execution = event.record, self._executions[event.execution]
+        if record and record.interrupted is None:
+            if event.by is None and execution.plan:
+                outcome = str((record.last_outcome or {}).get("outcome"))
+                what = f"{execution.arn} recorded {outcome}"
+                if execution.ended_at is None:
+                    self._judge_record(outcome, record, execution, what)
+                self._note_cutover(outcome, execution, what, failed=outcome in ROLLED_BACK)
             why = self._bad.get(record.rollback_to.server)
             self._judge("the-record-is-true", why is None, f"{record.rollback_to}, but {why}")
+
+    def _note_cutover(self, outcome: str, execution: Execution, what: str, *, failed: bool) -> None:
+        """After a cutover, its server is good; after one that failed or was interrupted, it is not."""
+        idle = self._servers.get(execution.server("idle") or "")
+        if idle and outcome == "CUT_OVER":
+            self._bad.pop(idle.name, None)
+        elif idle and failed and execution.plan["decision"] == "CUT_OVER":
+            self._reject(idle.instance_id, f"{what}, after a cutover to {idle.name} had begun")
+
+    def _reject(self, instance_id: str | None, why: str) -> None:
+        """No rollback may go to this server, unless someone else has made it live: then users are served by it."""
+        is_chosen = self._production_by is None and self._moments[-1][1].production == instance_id
+        if (server := self._servers.get(instance_id or "")) and not is_chosen:
+            self._bad[server.name] = why
 
     def _begin(self, command: CommandBegan, execution: Execution) -> None:
         if isinstance(command, CommandEnded):
@@ -233,8 +252,8 @@ class GuaranteesSeenWhole(Guarantees):
         super()._begin(command, execution)
         running = [f"{each.step} of {each.execution}" for each in self._commands]
         self._judge("one-command-at-a-time", not running, f"{command.step} began while {running} ran")
-        if command.step == "deploy" and (server := self._servers.get(command.instance_id or "")):
-            self._bad[server.name] = f"{execution.arn} began to deploy to it"
+        if command.step == "deploy":
+            self._reject(command.instance_id, f"{execution.arn} began to deploy to it")
         self._commands.append(command)
 
     # The end of an execution, and its record.
@@ -243,9 +262,6 @@ class GuaranteesSeenWhole(Guarantees):
         plan, outcome, what = execution.plan, ended.outcome, f"{execution.arn} ended {ended.outcome}"
         if isinstance(ended, EndedAt) and ended.places:
             self._see(ended.places)
-        record = execution.record
-        if record and plan and not ended.is_interruption and record.interrupted is None:
-            self._judge_record(outcome, record, execution, what)
         if outcome == "RollbackFailed" and self._sees_faults and plan:
             began = min(execution.entered.get(each, self._number) for each in ROLLBACK)
             excused = not plan["canRollBack"] or self._disturbed > began or self._interfered_at >= execution.planned_at
@@ -261,14 +277,16 @@ class GuaranteesSeenWhole(Guarantees):
         self._person_asked = self._person_asked or asks is not None
         made, redriven = execution.changes, execution.ended_at is not None
         super()._end(ended, execution)
-        begun = ended.is_interruption and not plan.get("rollback")
+        begun = ended.is_interruption and not plan.get("rollback") and not self._is_as_before(execution)
         begun = begun and any(each.state != "RepairStaging" for each in made)
-        idle = self._servers.get(execution.server("idle") or "")
-        has_cut_over = record and (record.last_cutover or {}).get("execution") == execution.arn
-        if idle and (outcome == "CUT_OVER" or has_cut_over):  # it may be stopped after it has released its lock
-            self._bad.pop(idle.name, None)
-        elif idle and plan["decision"] == "CUT_OVER" and (begun or (outcome in ROLLED_BACK and not redriven)):
-            self._bad[idle.name] = f"{what}, after a cutover to {idle.name} had begun"
+        if execution.record is None:  # else its outcome is on record, also if it was stopped after that
+            failed = begun or (outcome in ROLLED_BACK and not redriven)
+            self._note_cutover(outcome, execution, what, failed=failed)
+
+    def _is_as_before(self, execution: Execution) -> bool:
+        """Whether staging was on no server, and is so again: then the record cannot tell that a cutover had begun."""
+        before = Places.shown(execution.plan) if execution.plan else None
+        return before is not None and before.staging is None and before == self._moments[-1][1]
 
     def _judge_record(self, outcome: str, record: Record, execution: Execution, what: str) -> None:
         plan, back = execution.plan, execution.plan["record"]["rollbackTo"]

@@ -56,6 +56,7 @@ class Observer:
         self._arns: dict[str, str] = {}
         self._described: dict[str, Places] = {}
         self._serving: dict[str, tuple[Any, ...]] = {}
+        self._caught: set[tuple[str, str]] = set()  # the states of executions that have failed
         self._began = False
         self._faults = self._changes = self._writes = 0
         self._commands: list[tuple[float | None, float | None]] = []
@@ -156,10 +157,12 @@ class Observer:
         at, arn = self._now, execution.arn
         match what:
             case "entered":
+                self._caught.discard((arn, state))
                 self._happens(Entered(at, arn, state))
-            case "passed":
+            case "passed" if (arn, state) not in self._caught:  # a state also ends by its Catch
                 self._happens(Passed(at, arn, state, more if isinstance(more, dict) else None))
             case "failed":
+                self._caught.add((arn, state))
                 self._happens(Failed(at, arn, state, str(more[0])))
 
     # Addresses and servers.
