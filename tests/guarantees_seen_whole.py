@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from domain.lock import LAST_CALL_SECONDS
-from domain.pair import Pair
+from domain.pair import Pair, Server
 from domain.record import Record
 from guarantees.checker import ROLLED_BACK, Broken, Guarantees
 from guarantees.trace import (
@@ -87,6 +87,8 @@ class GuaranteesSeenWhole(Guarantees):
         self._production_by: str | None = ""
         self._others: dict[str | None, float] = {}  # when someone else has last changed an address
         self._bad: dict[str | None, str] = {}  # by a server's name, why no rollback may go there
+        self._unfinished: set[str] = set()  # those of them to which a cutover was interrupted
+        self._succeeded: set[str] = set()  # executions
         self._commands: list[CommandBegan] = []  # that run
         self._serving: dict[str | None, tuple[int, Serving]] = {}
         self._displaced: tuple[str | None, str, float, int] | None = None  # production, by the state of an execution
@@ -231,20 +233,27 @@ class GuaranteesSeenWhole(Guarantees):
                 self._note_cutover(outcome, execution, what, failed=outcome in ROLLED_BACK)
             why = self._bad.get(record.rollback_to.server)
             self._judge("the-record-is-true", why is None, f"{record.rollback_to}, but {why}")
+        elif record and record.interrupted and not record.interrupted.server and event.execution in self._succeeded:
+            for name in self._unfinished:  # a repair that could not release its lock: it counts as done, with all else
+                self._bad.pop(name, None)
 
     def _note_cutover(self, outcome: str, execution: Execution, what: str, *, failed: bool) -> None:
         """After a cutover, its server is good; after one that failed or was interrupted, it is not."""
-        idle = self._servers.get(execution.server("idle") or "")
+        idle = self._idle(execution)
         if idle and outcome == "CUT_OVER":
             self._bad.pop(idle.name, None)
         elif idle and failed and execution.plan["decision"] == "CUT_OVER":
             self._reject(idle.instance_id, f"{what}, after a cutover to {idle.name} had begun")
+
+    def _idle(self, execution: Execution) -> Server | None:
+        return self._servers.get(execution.server("idle") or "")
 
     def _reject(self, instance_id: str | None, why: str) -> None:
         """No rollback may go to this server, unless someone else has made it live: then users are served by it."""
         is_chosen = self._production_by is None and self._moments[-1][1].production == instance_id
         if (server := self._servers.get(instance_id or "")) and not is_chosen:
             self._bad[server.name] = why
+            self._unfinished.discard(server.name)
 
     def _begin(self, command: CommandBegan, execution: Execution) -> None:
         if isinstance(command, CommandEnded):
@@ -282,6 +291,8 @@ class GuaranteesSeenWhole(Guarantees):
         if execution.record is None:  # else its outcome is on record, also if it was stopped after that
             failed = begun or (outcome in ROLLED_BACK and not redriven)
             self._note_cutover(outcome, execution, what, failed=failed)
+            self._unfinished |= {idle.name} if begun and (idle := self._idle(execution)) else set()
+        self._succeeded |= {execution.arn} if ended.status == "SUCCEEDED" else set()
 
     def _is_as_before(self, execution: Execution) -> bool:
         """Whether staging was on no server, and is so again: then the record cannot tell that a cutover had begun."""
