@@ -25,7 +25,8 @@ from tests.unit.checks import PRODUCTION
 from tests.unit.handler_calls import CONTEXT as LAMBDA_CONTEXT, QUICK
 from tests.workflow.conftest import OF_A_RELEASE
 
-TABLE, PAIR, REGION = "locks", "web", "us-east-1"
+# A table of its own: in the same process, `tests/workflow` may have its own in moto.
+TABLE, PAIR, REGION = "of-the-model", "web", "us-east-1"
 KEY = {"TableName": TABLE, "Key": {"pair": {"S": PAIR}}}
 ITEMS_PER_EXPRESSION = 15
 Json = dict[str, Any]
