@@ -21,6 +21,8 @@ from guarantees.trace import Event, Places
 SKEW = timedelta(seconds=1)  # AWS's own clocks may differ
 PLACE = ("instanceId", "privateIp")
 UNKNOWN_CALL = dict.fromkeys(("by", "state", "requestId"))
+TO_IDLE = (*trace.CHECKS[:2], "RehearseAssociateProduction", trace.MOVE, "HealthCheckProduction", "RepairStaging")
+AFTER = {"CUT_OVER": "afterCutover", "RolledBack": "afterFailure", "RollbackFailed": "afterFailure"}
 CHECKS = ("HealthCheck", "CheckServers", "Rehearse", "Bake")
 FAILURE = f"(?:{'|'.join(FAILED_TRY)})"
 ANOTHER_FORM = ("The plan or an answer has another form than in this version:",
@@ -47,8 +49,8 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
             yield f"{what} is number {number} of the history: an event is missing or was moved."
         if not LINK.fullmatch(link) or (previous == 0 and number > 2 and not kind.startswith("Execution")):
             yield f"{what} cannot follow event {previous} ({last or 'which is not before it'})."
-        if event["timestamp"] < moment - SKEW:
-            yield f"{what} is earlier than event {previous}, which it follows."
+        if event["timestamp"] < moment - SKEW or (number == 1 and event["timestamp"] > moment + 5 * SKEW):
+            yield f"{what} is earlier than event {previous}, which it follows, or not at the startDate."
         value = next((_value(details[key]) for key in ("input", "output") if key in details), given)
         if link == "TaskSucceeded>TaskStateExited":
             given = as_object(given).get("Payload") or value  # only of a function that was not called asynchronously
@@ -57,8 +59,9 @@ def contradictions(described: Mapping[str, Any], events: Sequence[Mapping[str, A
         before[event["id"]] = kind, event["timestamp"], value
     if described["status"] not in RUNNING:
         last, details = (str(events[-1]["type"]), details_of(events[-1])) if events else ("nothing", {})
-        if last != f"Execution{described['status'].title().replace('_', '')}":
-            yield f"The history ends with {last}, but the execution is {described['status']}."
+        end = f"Execution{described['status'].title().replace('_', '')}"
+        if last != end or abs(events[-1]["timestamp"] - described["stopDate"]) > 5 * SKEW:
+            yield f"The history ends with {last}, but the execution is {described['status']}, or at another time."
         for key in ("output", "error", "cause"):
             if _value(details.get(key)) != _value(described.get(key)) and (key != "output" or key in details):
                 yield f"DescribeExecution shows another {key} than the history."
@@ -82,7 +85,10 @@ class Evidence(Progress):
         self.problems += [f"The output has another {role} address than was described last." for role in others]
         if ended := described.get("stopDate"):
             end = self.result.status, self.result.outcome, output, self.result.cause
-            self.events.append(trace.Ended(ended.timestamp(), self.arn, *end))
+            self.events.append(last := trace.Ended(ended.timestamp(), self.arn, *end))
+            lost = {"LockLost", "Redriven"} & {error for errors in self.errors.values() for error in errors}
+            if not (lost or last.is_interruption or "ReleaseLock" in self._seen or described.get("redriveCount")):
+                self.problems += ["It has kept the lock." for each in self.events if isinstance(each, trace.Locked)]
 
     @property
     def pair(self) -> Pair:
@@ -110,8 +116,22 @@ class Evidence(Progress):
             self.checks.append({"at": self._moment, "state": state, "passed": not self.errors[state][-1], "text": text})
         return lines
 
+    def _unlike(self, state: str, asked: JsonObject, answer: JsonObject) -> Iterator[str]:
+        """What a call has asked for otherwise than the input, the plan, and the lock's rules say."""
+        payload, given = as_object(asked.get("Payload")), object_of(self.described.get("input"))
+        if isinstance(request := payload.get("request"), dict) and not payload.get("keepLive"):
+            stated = {key: given[key] for key in ("dryRun", "rollback", "release") if given.get(key)}
+            yield from ["input"] * (request != given or not stated.items() <= answer.items())
+        server, idle = payload.get("server"), as_object(self.plan.get("idle")).get("name")
+        yield from ["server"] * (state in TO_IDLE and idle not in (None, server, as_object(server).get("name")))
+        me = as_object(as_object(asked.get("ExpressionAttributeValues")).get(":me")).get("S", self.arn)
+        rule = "attribute_not_exists(execution)" if state == "AcquireLock" else "execution = :"
+        kept = me == self.arn and rule in str(asked.get("ConditionExpression"))
+        yield from ["lock"] * ("UpdateExpression" in asked and not kept)
+
     def _answered(self, at: float, state: str, result: JsonObject) -> Iterator[Event]:
         payload, asked = as_object(result.get("Payload")), self.asked.get(state, {})
+        self.problems += [f"{state} asked for another {each}." for each in self._unlike(state, asked, payload)]
         self.approved_by = result.get("approvedBy", self.approved_by)
         # If the answer of an earlier try was lost, a later one only finds what that one did.
         by = self.arn if payload.get("changed") is True or any(self.errors[state][:-1]) else None
@@ -135,7 +155,12 @@ class Evidence(Progress):
         elif state == "TakeOverLock":
             yield trace.Unlocked(at, as_object(values.get("holder") or values.get("dead")).get("S"), by=self.arn)
         elif state == "ReleaseLock":
-            yield trace.Unlocked(at, self.arn, record=Record.from_item(values))
+            record, plan = Record.from_item(values), as_object(self.results.get("DescribeAddresses", {}).get("Payload"))
+            ended, last = as_object(record.last_outcome).get("outcome"), as_object(record.last_cutover).get("execution")
+            to = as_object(plan.get(AFTER.get(str(ended), ""), as_object(plan.get("record")).get("rollbackTo")))
+            if (last == self.arn) != (ended == "CUT_OVER") or (to and record.rollback_to.server != to.get("server")):
+                self.problems.append("ReleaseLock wrote another cutover or server to go back to than the plan has.")
+            yield trace.Unlocked(at, self.arn, record=record)
 
     def _show(self, at: float, address: JsonObject, call: JsonObject, *, moved: bool = False) -> Iterator[Event]:
         """Keeps where an address is. If it was elsewhere, or the call of a function has `moved` it, it was changed."""
@@ -154,6 +179,8 @@ class Evidence(Progress):
         if moved or before != Places.shown(self.shown):
             places = {"from": was.get("server") or was.get("instanceId"), "to": address.get("server") or to[1]}
             ids = {"allocationId": to[0], "associationId": was.get("associationId"), "instanceId": to[1]}
+            if not by and state in ("DisassociateStaging", trace.MOVE) and self.plan.get("checksStaging"):
+                self.problems.append(f"{state} has found {role} moved already, which its first try refuses.")
             self.changes.append({**call, "address": role, **ids, **places})
             yield trace.Changed(at, by, action, *to, before, Places.shown(self.shown), state)
 

@@ -113,11 +113,11 @@ def _compare_with_cloudtrail(account: Account, pair: Pair, evidence: Sequence[Ev
     began, ended = first.described["startDate"], evidence[-1].described.get("stopDate") or first.described["answered"]
     trail = (call for name in CHANGES for call in in_trail(account, "ec2", name, began, ended, sleep=sleep))
     calls = {str(call.get("requestID")): call for call in trail}
-    for change in sorted(changes, key=lambda change: change["requestId"] is None):
-        request_id = change["requestId"] or next((key for key in calls if _is_of(calls[key], change)), "")
+    for change, known in sorted(((each, each["requestId"]) for each in changes), key=lambda each: each[1] not in calls):
+        request_id = known if known in calls else next((key for key in calls if _is_of(calls[key], change, known)), "")
         if call := calls.pop(request_id, None):
-            if not _is_of(call, change):
-                first.problems.append(f"CloudTrail shows {request_id} as {call.get('requestParameters')}.")
+            if known not in (None, request_id) or not _is_of(call, change):
+                first.problems.append(f"CloudTrail shows {known} as {request_id}: {call.get('requestParameters')}.")
             change |= {"requestId": request_id, "eventId": call.get("eventID"), "calledBy": call["calledBy"]}
     shown = [address for each in evidence for address in (*each.shown.values(), *each.changes)]
     ids = {*pair.ids, *(str(each.get(key)) for each in shown for key in ("associationId", "publicIp"))}
@@ -134,8 +134,9 @@ def _compare_with_cloudtrail(account: Account, pair: Pair, evidence: Sequence[Ev
     return [f"CloudTrail does not show these requests, or not yet: {', '.join(map(str, late))}."] if late else []
 
 
-def _is_of(call: JsonObject, change: JsonObject) -> bool:
-    """Whether a call of CloudTrail is this change, as far as its parameters say."""
+def _is_of(call: JsonObject, change: JsonObject, known: str | None = None) -> bool:
+    """Whether a call of CloudTrail is this change, as far as its parameters say; all of them if an id is known."""
     given, name = as_object(call.get("requestParameters")), CHANGES[change["instanceId"] is None]
-    alike = (given.get(key) in (None, change[key]) for key in ("allocationId", "instanceId", "associationId"))
+    keys = ("allocationId", "instanceId") if change["instanceId"] else ("associationId",)
+    alike = (given.get(key, None if known else change[key]) == change[key] for key in keys)
     return call.get("eventName") == name and all(alike)

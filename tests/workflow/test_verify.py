@@ -14,7 +14,7 @@ from guarantees.checker import GUARANTEES
 from local.faults import Fault
 from tests.unit.client_doubles import Service, refusal, session
 from tests.workflow.account import Aws
-from tests.workflow.doctored import History
+from tests.workflow.doctored import History, details_of
 from tests.workflow.ec2_calls import EC2Calls
 from tests.workflow.given_approval import ERIN, Waiting
 from tests.workflow.web import Web, sick, sick_as_production
@@ -100,6 +100,14 @@ def cutover(aws: Aws) -> History:
     return history
 
 
+def ask(history: History, state: str, change: Callable[[Any], object]) -> None:
+    history.edit(history.event("TaskScheduled", state), change, "parameters")
+
+
+def write(history: History, state: str, key: str, value: object) -> None:
+    ask(history, state, lambda asked: asked["ExpressionAttributeValues"].update({key: {"S": value}}))
+
+
 def change_before_the_checks(history: History) -> None:
     history.move("DisassociateStaging", before="Preflight")
 
@@ -153,10 +161,7 @@ def no_lock(history: History) -> None:
 
 
 def another_record(history: History) -> None:
-    scheduled = history.event("TaskScheduled", "ReleaseLock")
-    values = "ExpressionAttributeValues"
-    outcome = {"S": '{"outcome": "RolledBack", "execution": "x", "at": "y"}'}
-    history.edit(scheduled, lambda asked: asked[values].update({":lastOutcome": outcome}), "parameters")
+    write(history, "ReleaseLock", ":lastOutcome", '{"outcome": "RolledBack", "execution": "x", "at": "y"}')
 
 
 def dry_run(history: History) -> None:
@@ -252,12 +257,90 @@ def change_the_description(history: History) -> None:
 
 
 def change_what_was_asked(history: History) -> None:
-    scheduled = history.event("TaskScheduled", "ReassociateProduction")
-    history.edit(scheduled, lambda asked: asked["Payload"].update(server="bittybot"), "parameters")
+    ask(history, "ReassociateProduction", lambda asked: asked["Payload"].update(server="bittybot"))
 
 
 def report_another_association(history: History) -> None:
     history.end(lambda output: output["production"].update(associationId="eipassoc-0123"))
+
+
+def start_with(history: History, text: str) -> None:
+    history.described["input"] = details_of(history.events[0])["input"] = text
+
+
+def was_a_dry_run(history: History) -> None:
+    start_with(history, '{"dryRun": true}')
+
+
+def was_a_dry_run_as_asked(history: History) -> None:
+    was_a_dry_run(history)
+    ask(history, "DescribeAddresses", lambda asked: asked["Payload"].update(request={"dryRun": True}))
+
+
+def was_an_emergency(history: History) -> None:
+    start_with(history, '{"emergency": true}')
+
+
+def production_moved_by_nobody(history: History) -> None:
+    history.answer("ReassociateProduction", lambda payload: payload.update(changed=False))
+
+
+def staging_freed_by_nobody(history: History) -> None:
+    history.answer("DisassociateStaging", lambda payload: payload.update(changed=False))
+
+
+def lock_without_a_condition(history: History) -> None:
+    ask(history, "AcquireLock", lambda asked: asked.pop("ConditionExpression"))
+
+
+def lock_of_another(history: History) -> None:
+    write(history, "AcquireLock", ":me", "arn:of:another")
+
+
+def lock_kept(history: History) -> None:
+    history.remove(history.of_state("ReleaseLock"))
+    history.smooth()
+
+
+def another_rehearsal(history: History) -> None:
+    ask(history, "RehearseAssociateProduction", lambda asked: asked["Payload"].update(server="bittybot"))
+
+
+def began_earlier(history: History) -> None:
+    history.described["startDate"] -= timedelta(hours=5)
+
+
+def ended_later(history: History) -> None:
+    history.described["stopDate"] += timedelta(hours=5)
+
+
+def ended_earlier(history: History) -> None:
+    history.described["stopDate"] -= timedelta(hours=5)
+
+
+def another_server_to_go_back_to(history: History) -> None:
+    write(history, "ReleaseLock", ":rollbackTo", '{"server": "tao", "why": "it was live before"}')
+
+
+def cutover_of_another(history: History) -> None:
+    write(history, "ReleaseLock", ":lastCutover", '{"from": "bittybot", "to": "tao", "execution": "arn:of:another"}')
+
+
+@pytest.mark.parametrize(
+    "doctor",
+    [
+        was_a_dry_run, was_a_dry_run_as_asked, was_an_emergency, production_moved_by_nobody, staging_freed_by_nobody,
+        lock_without_a_condition, lock_of_another, lock_kept, another_rehearsal, began_earlier, ended_later,
+        ended_earlier, another_server_to_go_back_to, cutover_of_another,
+    ],
+    ids=lambda doctor: doctor.__name__,
+)  # fmt: skip
+def test_a_history_that_was_doctored_consistently_contradicts_its_plan(doctor: Doctor, cutover: History) -> None:
+    doctor(cutover)
+    cutover.smooth()
+    evidence = verify(cutover)
+    assert WHOLE in broken(evidence)
+    assert not evidence["kept"]
 
 
 @pytest.mark.parametrize(
@@ -326,6 +409,16 @@ def test_a_request_that_cloudtrail_does_not_show_yet_is_not_checked(cutover: His
     (note,) = evidence["notChecked"]
     assert all(str(each["requestId"]) in note for each in before["changes"])
     assert evidence["kept"]
+
+
+def test_a_change_that_cloudtrail_shows_under_another_request_is_a_contradiction(cutover: History) -> None:
+    before = verify(cutover)
+    trail = trail_of(before)
+    cutover.answer("ReassociateProduction", lambda payload: payload.update(requestId="forged"))
+    cutover.smooth()
+    evidence = verify(cutover, trail=trail)
+    assert (broken(evidence), evidence["notChecked"]) == ({WHOLE}, [])
+    assert evidence["changes"][1]["requestId"] == before["changes"][1]["requestId"]
 
 
 def test_a_change_by_someone_else_meanwhile_is_in_the_evidence(cutover: History) -> None:
