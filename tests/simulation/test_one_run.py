@@ -74,9 +74,9 @@ def test_a_change_that_was_lost_and_starts_when_its_execution_has_rolled_back_ch
     the move of staging was refused, on the server from which the execution had rolled back."""
     rolls_back = ("--force", f"cutover-1/{refused}.1/ec2 AssociateAddress.1", "refused")
     late = ("--force", f"cutover-1/{lost}.1/lambda Invoke.1", "invocation lost")
-    story = simulated("--seed", "43", "--only", *rolls_back, *late)
+    story = simulated("--seed", "43", "--verbose", "--only", *rolls_back, *late)
 
-    assert f"cutover-1/{lost}.1/" in story.partition("cutover-1: ended FAILED RolledBack")[2]
+    assert f"{lost}.1, " in story.partition("ended FAILED RolledBack")[2]
     assert "Places(production='i-0aaaaaaaaaaaaaaaa', staging='i-0bbbbbbbbbbbbbbbb')" in story
 
 
