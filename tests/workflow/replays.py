@@ -42,8 +42,11 @@ class Replays:
         return found
 
     def _replay(self, definition: str, environment: Any) -> list[str]:
-        self.count += 1
         events = list(environment.event_manager._history_event_list)  # its own copy takes longer than the replay
+        # When a branch fails, moto's engine cancels the others in the middle of what they evaluate.
+        if any("ParallelStateFailed" in str(event["type"]) for event in events):
+            return []
+        self.count += 1
         execution = environment.states.context_object.context_object_data["Execution"]
         started = iso_8601(execution["StartTime"].timestamp())
         return differences(_prepared(definition), events, {**execution, "StartTime": started})
