@@ -115,7 +115,7 @@ class RollbackRequest:
         asked_by = item.get("rollbackRequestedBy")
         if refuses and holds and asked_by:
             raise RollbackRequested(f"The execution {printable(asked_by['S'])} asked for a rollback.")
-        return bool(holds)
+        return holds
 
     def listen(self, wait: Wait) -> None:
         """Asks at once and then every second, until `wait` is true."""

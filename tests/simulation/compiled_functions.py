@@ -13,12 +13,12 @@ NULL, JList = Utils.NULL_VALUE, Utils.JList
 Call = Callable[[list[Any]], Any]
 
 
-class Unusual(Exception):  # it is no error: the library evaluates the expression
-    pass
+class Unusual(Exception):
+    """An expression meets a value that is not compiled: the library evaluates it this time."""
 
 
-class NotCompiled(Exception):  # nor is this
-    pass
+class NotCompiled(Exception):
+    """An expression has a form that is not compiled: the library always evaluates it."""
 
 
 def parse(text: Any) -> Any:

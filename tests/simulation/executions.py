@@ -11,7 +11,7 @@ from tests.simulation.interpreter import ExecutionFailed, Interpreter, TaskCall,
 from tests.simulation.scheduler import Group, Scheduler, Timed
 from tests.simulation.states import Machine
 from tests.simulation.task_states import WorkflowCalls
-from tests.simulation.world.errors import AwsError
+from tests.simulation.world.errors import AwsError, NotModelled
 from tests.simulation.world.machines import ACCOUNT, REGION
 
 Record = Callable[["Execution", str, str, Any], None]
@@ -128,7 +128,7 @@ class Executions:
         if action == "SendTaskSuccess":
             self._calls.tokens.succeed(parameters["taskToken"], json.loads(parameters["output"]))
             return {}
-        raise NotImplementedError(action)
+        raise NotModelled(f"Step Functions' {action}")
 
     def _described(self, arn: str, as_of: float | None) -> dict[str, Any]:
         moment = self._scheduler.now if as_of is None else as_of

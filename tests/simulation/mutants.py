@@ -76,12 +76,12 @@ MUTATIONS = (
           "if live.name in rejected:", "if False:"),
     _code("failure-rejects-nothing", "A failed cutover is not remembered.", RECORD,
           "rejected=self._rejecting(idle.name))", "rejected=self.rollback_to.rejected)"),
-    _code("failure-keeps-the-way-back", "After a failed cutover, a rollback goes to its server.", RECORD,
+    _code("failure-keeps-the-target", "After a failed cutover, a rollback goes to its server.", RECORD,
           'return RollbackTo(None, f"the cutover to {idle.name} ended", rejected',
           'return RollbackTo(idle.name, f"the cutover to {idle.name} ended", rejected'),
     _code("interruption-forgotten", "What an interrupted execution did is not in the record.", RECORD,
           "if begun is None:\n            return self", "if True:\n            return self"),
-    _code("deployment-keeps-the-way-back", "A deployment does not end the way back to its server.", RECORD,
+    _code("deployment-keeps-the-target", "After a deployment, a rollback still goes to its server.", RECORD,
           "return RollbackTo(None, why, rejected=tuple(name for name in self.rollback_to.rejected if name != server))",
           "return self.rollback_to"),
     _code("third-address-displaced", "An address of someone else in the way is ignored.", FITNESS,
@@ -123,11 +123,11 @@ MUTATIONS = (
         text("WaitForLastCall", "$states.input.lastCallOver", "$states.context.State.EnteredTime")]),
     Mutation("takeover-from-the-living", "A lock is taken over from an execution that runs.", CUTOVER, changes=[
         chooses("HolderRunning?", 2, "WaitForLastCall")]),
-    Mutation("takeover-whoever-holds", "TakeOverLock does not ask who holds the lock now.", CUTOVER, changes=[
+    Mutation("takeover-of-any-holder", "TakeOverLock does not ask who holds the lock now.", CUTOVER, changes=[
         text("TakeOverLock", "execution = :holder AND", "attribute_exists(pair) AND")]),
     Mutation("takeover-beside-a-command", "A lock is taken over while a command runs.", CUTOVER, changes=[
         leads("WaitForLastCall", "TakeOverLock"), text("TakeOverLock", " AND attribute_not_exists(commandRuns)", "")]),
-    Mutation("release-of-any-lock", "ReleaseLock releases the lock of whoever holds it.", CUTOVER, changes=[
+    Mutation("release-of-any-lock", "ReleaseLock releases the lock of any execution.", CUTOVER, changes=[
         text("ReleaseLock", "execution = :me AND attribute_not_exists(commandRuns)",
              "(attribute_exists(pair) OR execution = :me)")]),
     Mutation("release-beside-a-command", "The lock is released while a command runs.", CUTOVER, changes=[
@@ -222,7 +222,7 @@ MUTATIONS = (
         text("WaitForLastCall", "$states.input.lastCallOver", "$states.context.State.EnteredTime")]),
     Mutation("repair-of-the-living", "The repair takes the lock of an execution that runs.", REPAIR, changes=[
         chooses("HolderRunning?", 1, "WaitForLastCall"), chooses("HolderRunning?", 2, "WaitForLastCall")]),
-    Mutation("repair-takes-any-lock", "The repair takes the lock of whoever holds it.", REPAIR, changes=[
+    Mutation("repair-takes-any-lock", "The repair takes the lock of any execution.", REPAIR, changes=[
         text("TakeOverLock", "execution = :dead AND", "attribute_exists(pair) AND")]),
     Mutation("repair-keeps-the-lock", "The repair does not release the lock.", REPAIR,
              changes=[leads("Undo?", "Notify")]),

@@ -76,7 +76,7 @@ class Task:
             self._result = self._run()
         except GreenletExit:
             self.dead = True
-        except BaseException as error:  # whoever asks for the result gets it
+        except BaseException as error:  # `result` raises it
             self._error = error
         self._end()
 

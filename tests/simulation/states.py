@@ -10,7 +10,7 @@ from typing import Any
 from tests.simulation.expressions import Template, template
 
 ALL = "States.ALL"
-# States.ALL does not catch them, nor does a retrier of States.ALL retry them.
+# States.ALL does not catch them, and a retrier of States.ALL does not retry them.
 TERMINAL = frozenset({"States.Runtime", "States.DataLimitExceeded"})
 UNSUPPORTED_ERRORS = frozenset({"States.TaskFailed", "States.HeartbeatTimeout"})
 LONGEST_TASK_SECONDS = 99_999_999

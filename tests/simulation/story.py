@@ -16,7 +16,7 @@ NOBODY = "nobody"
 
 class Story:
     """`watch` comes before the run, and `text` after it. Calls that are answered as usual, and states that are passed,
-    are told only if `verbose`."""
+    are shown only if `verbose`."""
 
     def __init__(self, *, verbose: bool = False) -> None:
         self._verbose = verbose

@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from tests.simulation.scheduler import Task
 from tests.simulation.seams.present import present
+from tests.simulation.world.errors import NotModelled
 
 Result = TypeVar("Result")
 
@@ -103,7 +104,7 @@ class BoundedSemaphore:
     def acquire(self, *, blocking: bool = True) -> bool:
         if self._free == 0:
             if blocking:
-                raise NotImplementedError("nobody waits for a semaphore so far")
+                raise NotModelled("a semaphore that a thread waits for")
             return False
         self._free -= 1
         return True
