@@ -14,17 +14,18 @@ from aws.calls import Clock, Sleep
 from aws.hook_function import answered
 from aws.records import LockItem, RollbackRequest
 from aws.run_command import NotSent, RunCommand
-from domain.errors import DeployFailed, HookFailed, RecordUnavailable, RollbackRequested
+from domain.errors import DeployFailed, HookFailed, LockLost, RecordUnavailable, RollbackRequested
 from domain.events import PairEvent, read
 from domain.pair import Json, Pair, deployed_pairs
 from domain.plan import refuse_redriven
-from domain.release_commands import DELIVERY_SECONDS, MARGIN_SECONDS, SENT_WITHIN_SECONDS, Command, Moment, Step, steps
+from domain.release_commands import HOOKS, RESERVE_SECONDS, SENT_WITHIN_SECONDS, Command, Moment, Step, steps
 from domain.text import shortened
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.5, 3.0, 1.3
 HURRIED_SECONDS = 10  # for all hooks of a moment of a rollback
 CANCELLING_SECONDS = 10  # for the end of a command whose time was up; a rollback does not wait for it
 THROTTLED_SECONDS = 60  # a throttled command is sent again for so long
+LATER = {"deploy": HOOKS, **{moment: HOOKS[number:] for number, moment in enumerate(HOOKS, 1)}}  # moments
 LONGEST_WARNING = 600  # of as many hooks as there may be, several times in a message of at most 256 KiB
 
 logger = Logger()
@@ -121,6 +122,8 @@ class Runner(Commands):
         self.item.read()
         of_moment, last = steps(self.pair, self.asked.moment), self.item.command
         names = [step.name for step in of_moment]
+        if last and last.step.startswith(LATER[self.asked.moment]):
+            raise LockLost(f"The execution has begun {last.step}: this late call of an earlier moment does nothing.")
         if last and last.step not in names:
             if self.item.runs:
                 last = self.ended(last, limit=self.limit)
@@ -160,7 +163,7 @@ class Runner(Commands):
             server.name if server else "-",
             server.instance_id if server and step.command else None,
             sent=now,
-            until=now + step.timeout_seconds + (DELIVERY_SECONDS + MARGIN_SECONDS if step.command else 0),
+            until=now + step.timeout_seconds + (RESERVE_SECONDS if step.command else 0),
             done=(*last.done, last.result) if last else (),
             warnings=last.warnings if last else (),
         )

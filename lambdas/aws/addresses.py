@@ -60,7 +60,7 @@ class Addresses:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
         If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it. If
         staging is there, EC2 shows what was before, or the execution has rolled back: functions may start 10 s late."""
-        production, staging = self.look()
+        production, staging = self._look_before("production", place, first_try=first_try)
         if production.stands_at(place):
             return production, False
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
@@ -76,7 +76,7 @@ class Addresses:
     ) -> tuple[Address, bool]:
         """As `move_production`, for staging, while production is on the server of `production_on`, or on no server.
         Without `coming_from`, EC2 refuses the call if staging is on a server that DescribeAddresses does not show."""
-        production, staging = self.look()
+        production, staging = self._look_before("staging", place, first_try=first_try)
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
         live = production_on and production_on.server
         if not first_try:
@@ -201,6 +201,12 @@ class Addresses:
             self._sleep(pause)
             production, staging = self.look()
         return production, staging, as_it_should(production, staging)
+
+    def _look_before(self, name: AddressName, place: Place, *, first_try: bool) -> tuple[Address, Address]:
+        """Both. If a first try sees the address in place, that may be from before the last cutover: it looks again."""
+        if not first_try:
+            return self.look()
+        return self.look_until(lambda *both: not _named(name, *both).stands_at(place))[:2]
 
     def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> tuple[Address, Address]:
         """The address, as soon as it is described as it should be, and production."""

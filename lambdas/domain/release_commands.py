@@ -29,7 +29,8 @@ PARAMETERS = {
 SCRIPT = Path(__file__).with_name("release_command.sh")
 # Systems Manager User Guide, "Understanding command statuses", and API Reference, SendCommand.
 GOING_ON, UNKNOWN = ("Pending", "InProgress", "Delayed", "Cancelling"), "Unknown"
-DELIVERY_SECONDS, MARGIN_SECONDS = 60, 20  # for the agent to fetch a command; 60 is the least
+DELIVERY_SECONDS = 60  # for the agent to fetch a command: the least that is allowed
+RESERVE_SECONDS = DELIVERY_SECONDS + 20  # beside its timeout, until a command has surely ended
 # So long after it was written into the item, a command was sent, or never is: both are tried `ONCE`, within 5 s each.
 SENT_WITHIN_SECONDS = 15
 LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000

@@ -103,7 +103,8 @@ class _End:
             holder = self._executions.get(lock.execution)
             taken = max(each.at for each in self._world.dynamodb.writes if _holder(each.after) != _holder(each.before))
             # Then no event starts a repair: its release has failed, or it was stopped before its lock was written.
-            kept = holder and (holder.status == SUCCEEDED or taken > _ended(holder))
+            failed = [state for what, _, state, _ in holder.history if what == "failed"] if holder else []
+            kept = holder and ("ReleaseLock" in failed or taken > _ended(holder))
             before = holder is None and self._scenario.oddities.dead_lock
             _require(kept or before, f"{lock.execution} still holds the lock")
 

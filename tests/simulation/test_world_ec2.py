@@ -46,7 +46,10 @@ def client() -> Iterator[Any]:
     restore_address_semantics()
     add_missing_actions()
     with mock_aws():
-        yield boto3.client("ec2", REGION)
+        made = boto3.client("ec2", REGION)
+        vpc = made.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]  # as another test of this process may have left
+        made.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24", AvailabilityZone="us-east-1a")
+        yield made
 
 
 class Twins:
@@ -71,9 +74,11 @@ class Twins:
         self.associations: tuple[dict[str, str], dict[str, str]] = ({}, {})
 
     def _subnet(self, zone: str) -> str:
-        subnets = self.client.describe_subnets(Filters=[{"Name": "availability-zone", "Values": [zone]}])["Subnets"]
+        """Of the default VPC: other tests of this process may have left VPCs of their own."""
+        (vpc,) = self.client.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+        zones = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}, {"Name": "availability-zone", "Values": [zone]}]
+        subnets = self.client.describe_subnets(Filters=zones)["Subnets"]
         if not subnets:
-            (vpc,) = self.client.describe_vpcs()["Vpcs"]
             place = {"VpcId": vpc["VpcId"], "CidrBlock": "172.31.250.0/24", "AvailabilityZone": zone}
             subnets = [self.client.create_subnet(**place)["Subnet"]]
         return str(subnets[0]["SubnetId"])

@@ -102,6 +102,20 @@ def test_production_is_not_changed_if_it_is_already_there_or_if_someone_else_mov
     assert ec2.changes == []
 
 
+def test_an_address_that_was_there_before_the_last_cutover_is_moved_there(ec2: Ec2Account) -> None:
+    """A rollback just after a cutover: what EC2 showed some seconds ago is what the rollback leads to."""
+    live, idle = ec2.place(ec2.bittybot), ec2.place(ec2.tao)
+    ec2.take_off("staging")
+    ec2.stale = len(PAUSES)
+    assert door(ec2).move_staging(idle, coming_from=None, production_on=live, first_try=True)[1]
+    assert ec2.holders == ("bittybot", "tao")
+    ec2.take_off("staging")
+    ec2.move("production", ec2.tao.instance_id)
+    ec2.stale = len(PAUSES)
+    assert door(ec2).move_production(live, coming_from=ec2.tao, first_try=True)[1]
+    assert ec2.holders == ("bittybot", None)
+
+
 def test_a_change_counts_when_a_description_shows_it(ec2: Ec2Account) -> None:
     ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", 3))
     address, changed = cut_over(ec2)

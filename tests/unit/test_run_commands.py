@@ -1,5 +1,6 @@
 """The doors of the function that runs commands: to Systems Manager, and to the item of the lock."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from aws.calls import ONCE, aws_client
 from aws.records import LockItem
 from aws.run_command import NotSent, RunCommand
 from domain.errors import CommandUnavailable, LockLost, RecordUnavailable
-from domain.release_commands import Command
+from domain.release_commands import HOOKS, Command
 from run_commands import handler
 from tests.unit.example_pair import WEB
 from tests.unit.handler_calls import CONTEXT
@@ -231,15 +232,38 @@ def test_what_keeps_the_lock_is_tried_once_so_that_the_time_of_sending_is_known(
     assert config.connect_timeout + config.read_timeout <= 5
 
 
-def test_an_event_that_ends_commands_without_the_lock_is_refused(
-    table: LockTable, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def deployed(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pair of the handler, with hooks of every moment."""
+    hook = {"server": "idle", "command": "true", "timeoutSeconds": 9, "onFailure": "FAIL"}
+    pair = {"production": "a", "staging": "b", "servers": {"tao": "i-1", "bittybot": "i-2"}, "healthCheck": [],
+            "bakeSeconds": 0, "alarms": [], "hooks": {moment: [hook] for moment in HOOKS}}  # fmt: skip
     file = tmp_path / "pairs.json"
-    file.write_text(
-        '{"web": {"production": "a", "staging": "b", "servers": {"tao": "i-1", "bittybot": "i-2"}, "healthCheck": [],'
-        ' "bakeSeconds": 0, "alarms": []}}'
-    )
+    file.write_text(json.dumps({"web": pair}))
     monkeypatch.setenv("PAIRS_FILE", str(file))
+
+
+@pytest.mark.parametrize(
+    ("moment", "begun"),
+    [
+        ("deploy", "beforeCutover0"), ("beforeCutover", "afterCutover0"), ("beforeCutover", "afterRollback0"),
+        ("afterCutover", "afterRollback0"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("deployed")
+def test_a_late_call_of_an_earlier_moment_does_nothing(table: LockTable, moment: str, begun: str) -> None:
+    """Step Functions has called again, and Lambda starts the first call 10 s late: neither is its command run nor the
+    one that runs by now cancelled, or replaced."""
+    later = replace(COMMAND, step=begun)
+    item().write(later, runs=True)
+    lock, servers = {"pair": "web", "execution": ME}, {"live": "tao", "idle": "bittybot"}
+    with pytest.raises(LockLost, match=f"The execution has begun {begun}"):
+        handler({"execution": "night-1", "pair": "web", "lock": lock, "moment": moment, **servers}, CONTEXT)
+    assert (item().command, item().runs) == (later, True)
+
+
+@pytest.mark.usefixtures("deployed")
+def test_an_event_that_ends_commands_without_the_lock_is_refused(table: LockTable) -> None:
     ending = {"execution": "repair-1", "pair": "web", "end": True}
     with pytest.raises(LockLost):
         handler({**ending, "lock": {"pair": "web", "execution": "another"}}, CONTEXT)
