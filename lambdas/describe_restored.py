@@ -10,7 +10,7 @@ from aws.calls import Ec2, Sleep, ec2_client
 from domain.errors import RollbackFailed
 from domain.events import PairEvent, read
 from domain.pair import Address, Json, deployed_pairs
-from domain.plan import PlannedPlace, as_lines, commands_to_restore
+from domain.plan import PlannedPlace, as_lines, commands_to_restore, refuse_redriven
 
 logger = Logger()
 ec2 = ec2_client()
@@ -26,14 +26,16 @@ class DescribeRestoredEvent(PairEvent):
     live: PlannedPlace | None
     idle: PlannedPlace | None
     staging_to: PlannedPlace | None = None
+    redriven: bool = False
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep) -> Json:
     """Returns `{"production", "staging"}` as they are, if production is on `live` and staging on `idle`. Otherwise
     raises RollbackFailed, with the commands that finish the rollback; if production cannot be restored, always, with
-    those that finish the cutover. Raises EC2Throttled, EC2Unavailable."""
+    those that finish the cutover. Raises EC2Throttled, EC2Unavailable, Redriven (such commands may be out of date)."""
     asked = read(DescribeRestoredEvent, event)
+    refuse_redriven(redriven=asked.redriven)
     pair = deployed_pairs()[asked.pair]
     addresses = Addresses(pair, ec2, sleep=sleep)
     live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None

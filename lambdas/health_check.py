@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws.metrics import Metric, emit
 from domain.errors import CutoverError, ProductionUnhealthy, RollbackRequested, StagingUnhealthy
 from domain.events import read
-from domain.plan import Standing
+from domain.plan import Standing, refuse_redriven
 from domain.text import shortened
 from health.check import Answered, Check, CheckEvent, LiveServer, checks_of, live_checks
 from health.deadline import Stop
@@ -48,17 +48,19 @@ class HealthCheckEvent(CheckEvent):
     until: str | None = None
     urgent: bool = False
     asks: bool = False
+    redriven: bool = False
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
     """Checks a server through an address until the longest `deadlineSeconds`, or for `bakeSeconds`. Returns what
     `_result` or `_release` does and, with `standing`, `last_look`. Raises RollbackRequested at once, StagingUnhealthy,
-    ProductionUnhealthy, PreflightFailed, or with `standing` MovedMeanwhile: another server may be meant."""
+    ProductionUnhealthy, PreflightFailed, Redriven, or with `standing` MovedMeanwhile: another server may be meant."""
     if event["address"] is None:
         answered = [asdict(Answered())] * len(event["healthCheck"])
         return {"healthy": True, "checks": [], "answered": answered, "warnings": [], "soon": []}
     asked = read(HealthCheckEvent, event)
+    refuse_redriven(redriven=asked.redriven)
     try:
         result = _checked(asked)
     except CutoverError as error:

@@ -191,7 +191,8 @@ class GuaranteesSeenWhole(Guarantees):
         super()._judge_places(change, before, after, execution)
         if not isinstance(change, WatchedChange):
             return
-        if before.production and not after.production and self._is_race(change):
+        seen = change.described and change.described.production  # else nobody can tell that it came from somewhere
+        if before.production and not after.production and seen and self._is_race(change):
             self._displaced = change.execution, change.state, self._at, self._number
         described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"

@@ -171,8 +171,10 @@ CALLS: dict[str, Call] = {
     "AfterCutover": run_commands("afterCutover", live="$plan.idle.name"),
     "RestoreProduction": restore("production", "live"),
     "RestoreStaging": restore("staging", "idle"),
-    "DescribeRestored": ({**PAIR, "restoring": True, **RESTORED}, DESCRIBED),
-    "HealthCheckRestored": check_production("live", movingSeconds=jsonata(f"$moved ? {MOVING_SECONDS} : 0")),
+    "DescribeRestored": ({**PAIR, "restoring": True, **RESTORED, **REDRIVEN}, DESCRIBED),
+    "HealthCheckRestored": check_production(
+        "live", movingSeconds=jsonata(f"$moved ? {MOVING_SECONDS} : 0"), redriven=REDRIVEN["redriven"]
+    ),
     "AfterRollback": run_commands("afterRollback", live="$production.server", tolerant="true"),
     "EndCommand": end_command("$plan.pair", ME),
     "EndCommandOfHolder": end_command("$holder.pair", "$holder.execution"),

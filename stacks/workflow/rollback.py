@@ -45,10 +45,10 @@ def roll_back(tasks: Tasks, ending: Ending) -> sfn.Choice:
         when("$moved", restore_production, "production was moved"),
         otherwise=restore_staging,
     )
-    restore_production.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
+    for state in (restore_production, restore_staging, describe_restored, health_check_restored):
+        state.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
     restore_production.add_catch(restore_staging, errors=["MovedMeanwhile"], assign=also_failed)
     restore_production.add_catch(describe_restored, assign=also_failed).next(restore_staging)
-    restore_staging.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
     restore_staging.add_catch(describe_restored, assign=also_failed).next(describe_restored)
     describe_restored.add_catch(release, errors=["RollbackFailed"], assign=FAILED | {"cause": jsonata(UNFINISHED)})
     describe_restored.add_catch(release, assign=FAILED | {"cause": jsonata(NOT_DESCRIBED)}).next(health_check_restored)

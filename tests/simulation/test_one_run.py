@@ -97,3 +97,32 @@ def test_the_commands_of_a_rollback_that_failed_do_not_displace_the_address_of_s
     story = simulated("--seed", "1677", "--only", *actors, *inactive)
 
     assert "cutover-2 RollbackFailed" in story
+
+
+def test_a_rollback_just_after_a_cutover_does_not_believe_what_ec2_showed_before_both() -> None:
+    """In seed 9002083, the description is from before the cutover: staging seems to be where the rollback puts it."""
+    stale = ("actor cutover-2", "cutover-2/ReassociateStaging.1/ec2 DescribeAddresses.1")
+    story = simulated("--seed", "9002083", "--verbose", "--only", *stale)
+
+    assert "ReassociateStaging.1, ec2 DescribeAddresses.1: stale" in story
+    assert "cutover-1 CUT_OVER, cutover-2 CUT_OVER" in story
+
+
+def test_hooks_that_were_lost_and_start_during_the_hooks_of_the_rollback_do_nothing() -> None:
+    """In seed 9004034, they cancelled its command, which then ran twice."""
+    hooks = ("pair beforeCutover", "pair afterRollback", "pair command-afterRollback0", "actor race")
+    story = simulated("--seed", "9004034", "--verbose", "--only", *hooks, "cutover-1/BeforeCutover.1/lambda Invoke.1")
+
+    assert "BeforeCutover.1, dynamodb GetItem.1" in story.partition("entered AfterRollback")[2]
+    assert "cutover-1 RolledBack" in story
+
+
+def test_an_execution_that_is_redriven_at_the_end_of_its_rollback_asks_nobody_to_undo_what_others_did_since() -> None:
+    """In seed 9012163, it ended RollbackFailed after the cutover of another, with commands that lead back."""
+    actors = ("pair tao-live", "pair record", "actor cutover-2", "actor stop", "actor redrive", "actor race")
+    calls = ("DescribeAddresses.1/dynamodb GetItem.1", "AcquireLock.1/dynamodb UpdateItem.1", "MeasureGap.1/web GET.2",
+             "ReassociateProduction.1/lambda Invoke.1")  # fmt: skip
+    story = simulated("--seed", "9012163", "--only", *actors, *(f"cutover-1/{call}" for call in calls))
+
+    assert "cutover-2 CUT_OVER" in story
+    assert "failed HealthCheckRestored: Redriven" in story
