@@ -203,10 +203,8 @@ class Addresses:
         return production, staging, as_it_should(production, staging)
 
     def _look_before(self, name: AddressName, place: Place, *, first_try: bool) -> tuple[Address, Address]:
-        """Both. If a first try sees the address in place, that may be from before the last cutover: it looks again."""
-        if not first_try:
-            return self.look()
-        return self.look_until(lambda *both: not _named(name, *both).stands_at(place))[:2]
+        """Describes both. If a first try sees the address in place, that may be from before the last cutover: it waits."""
+        return self.look_until(lambda *both: not first_try or not _named(name, *both).stands_at(place))[:2]
 
     def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> tuple[Address, Address]:
         """The address, as soon as it is described as it should be, and production."""

@@ -29,8 +29,8 @@ PARAMETERS = {
 SCRIPT = Path(__file__).with_name("release_command.sh")
 # Systems Manager User Guide, "Understanding command statuses", and API Reference, SendCommand.
 GOING_ON, UNKNOWN = ("Pending", "InProgress", "Delayed", "Cancelling"), "Unknown"
-DELIVERY_SECONDS = 60  # for the agent to fetch a command: the least that is allowed
-RESERVE_SECONDS = DELIVERY_SECONDS + 20  # beside its timeout, until a command has surely ended
+# For the agent to fetch a command, the least that is allowed; and beside its timeout, until it has surely ended.
+DELIVERY_SECONDS, RESERVE_SECONDS = 60, 80
 # So long after it was written into the item, a command was sent, or never is: both are tried `ONCE`, within 5 s each.
 SENT_WITHIN_SECONDS = 15
 LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000

@@ -16,7 +16,7 @@ Role = Literal["live", "idle"]
 To = Role | Literal["stagingTo"]
 # The context object has the count only in an execution that was redriven.
 REDRIVES = "$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0"
-REDRIVEN = {"redriven": jsonata(REDRIVES)}
+REDRIVEN: dict[str, Any] = {"redriven": jsonata(REDRIVES)}
 TRY = {"firstTry": "{% $states.context.State.RetryCount = 0 %}", **REDRIVEN}
 PAIR, ROLES, EXPECTED_RELEASE = of_plan("pair"), of_plan("live", "idle"), of_plan("expectedRelease")
 LIVE, IDLE = ROLES.values()
@@ -42,6 +42,7 @@ WITH_WARNINGS = {"warnings": "{% $append($warnings, $states.result.Payload.warni
 # A part of the bake: `BAKE_SHARE_SECONDS`, or what is left.
 BAKE_LEFT = "$ceil(($toMillis($bakesUntil) - $millis()) / 1000)"
 BAKE_SHARE = jsonata(f"$max([1, $min([{BAKE_SHARE_SECONDS}, {BAKE_LEFT}])])")
+MOVING_BACK = jsonata(f"$moved ? {MOVING_SECONDS} : 0")
 BAKE = {
     "baking": True, "bakeSeconds": BAKE_SHARE, "until": "{% $bakesUntil %}", "alarms": "{% $alarms %}",
     **of_plan("urgent"), **ANSWERED,
@@ -100,13 +101,12 @@ def end_command(pair: str, execution: str) -> Call:
     return {"pair": jsonata(pair), "lock": lock, "end": True}, {}
 
 
-PUTS_AN_EVENT = "Puts an event on the default bus, for rules and programs."
+CHECKS_OF_STAGING = ("HealthCheckStaging", "HealthCheckStagingInVpc")
 COMMENTS = {
     "DescribeAddresses": "Reads the request, describes both addresses and both servers, and plans.",
     "HealthCheckLive": "Does the live server already answer with the expected release?",
     "RepairStaging": "Moves the staging address to the idle server, where it belongs.",
-    "HealthCheckStaging": "Does the idle server answer through the staging address?",
-    "HealthCheckStagingInVpc": "Does the idle server answer through the staging address?",
+    **dict.fromkeys(CHECKS_OF_STAGING, "Does the idle server answer through the staging address?"),
     "CheckServers": "Have EC2's status checks of the idle server passed?",
     "RehearseDisassociate": "Dry run: proves the permission, and warms the function.",
     "RehearseAssociateProduction": "Dry run: proves the permission, and warms the function.",
@@ -135,12 +135,11 @@ COMMENTS = {
     "RequestRollback": "Asks the execution that holds the lock to roll back.",
     "EndApproval": "Ends that wait.",
     "NotifyApproval": "Publishes that a release waits for approval, until when, and how to answer.",
-    "PutApprovalEvent": PUTS_AN_EVENT,
     "RecordApproval": "Removes the task token from the lock's item: it waits no longer.",
     "RecordBake": "Writes into the lock until when the bake lasts, for people to see.",
     "ReleaseLock": "If this execution holds the lock: releases it, writes the pair's record, reads the measured gap.",
     "Notify": "Publishes the outcome to the topic's subscribers.",
-    "PutEvent": PUTS_AN_EVENT,
+    **dict.fromkeys(("PutEvent", "PutApprovalEvent"), "Puts an event on the default bus, for rules and programs."),
 }
 COMPARED = jsonata(f"$plan.compared ? $merge([$plan.live, {reached('production')}]) : null")
 CHECK_STAGING: Keys = {
@@ -152,7 +151,7 @@ CALLS: dict[str, Call] = {
     "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
     # From the server that staging was found on, or from no server.
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
-    **dict.fromkeys(("HealthCheckStaging", "HealthCheckStagingInVpc"), (CHECK_STAGING, {})),
+    **dict.fromkeys(CHECKS_OF_STAGING, (CHECK_STAGING, {})),
     "CheckServers": ({**PAIR, "server": "{% $plan.idle.name %}", **ALARMS, **LOCK}, {}),
     "RehearseDisassociate": ({**PAIR, "rehearse": True, "associationId": STAGING_ASSOCIATION}, {}),
     "RehearseAssociateProduction": (associate("rehearse", "idle", address="production"), {}),
@@ -172,9 +171,7 @@ CALLS: dict[str, Call] = {
     "RestoreProduction": restore("production", "live"),
     "RestoreStaging": restore("staging", "idle"),
     "DescribeRestored": ({**PAIR, "restoring": True, **RESTORED, **REDRIVEN}, DESCRIBED),
-    "HealthCheckRestored": check_production(
-        "live", movingSeconds=jsonata(f"$moved ? {MOVING_SECONDS} : 0"), redriven=REDRIVEN["redriven"]
-    ),
+    "HealthCheckRestored": check_production("live", movingSeconds=MOVING_BACK, **REDRIVEN),
     "AfterRollback": run_commands("afterRollback", live="$production.server", tolerant="true"),
     "EndCommand": end_command("$plan.pair", ME),
     "EndCommandOfHolder": end_command("$holder.pair", "$holder.execution"),

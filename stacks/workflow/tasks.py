@@ -5,15 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from aws_cdk import (
-    Duration,
-    aws_dynamodb as dynamodb,
-    aws_lambda as lambda_,
-    aws_sns as sns,
-    aws_stepfunctions as sfn,
-    aws_stepfunctions_tasks as sfn_tasks,
-)
-from aws_cdk.aws_stepfunctions_tasks import CallAwsService, DynamoAttributeValue, DynamoGetItem, DynamoUpdateItem
+import aws_cdk.aws_stepfunctions_tasks as sfn_tasks
+from aws_cdk import Duration, aws_dynamodb as dynamodb, aws_sns as sns, aws_stepfunctions as sfn
+from aws_cdk.aws_lambda import Function
+from aws_cdk.aws_stepfunctions_tasks import CallAwsService, LambdaInvoke
 from constructs import Construct
 
 from stacks.configuration.names import Names
@@ -29,18 +24,18 @@ Branch = tuple[str, sfn.IChainable, str, Keys | None]
 State = TypeVar("State", bound=sfn.TaskStateBase)
 
 
-def longest(function: lambda_.Function) -> float:
+def longest(function: Function) -> float:
     """The seconds after which a state gives up a function's call; by then the call has ended."""
     if function.timeout is None:
         raise ValueError(f"{function.node.path} has no timeout")
     return function.timeout.to_seconds() + COLD_START_SECONDS
 
 
-def attribute(value: str | int | DynamoAttributeValue) -> DynamoAttributeValue:
+def attribute(value: str | int | sfn_tasks.DynamoAttributeValue) -> sfn_tasks.DynamoAttributeValue:
     """A text, a number, or what already is a value of DynamoDB."""
     if isinstance(value, str):
-        return DynamoAttributeValue.from_string(value)
-    return DynamoAttributeValue.from_number(value) if isinstance(value, int) else value
+        return sfn_tasks.DynamoAttributeValue.from_string(value)
+    return sfn_tasks.DynamoAttributeValue.from_number(value) if isinstance(value, int) else value
 
 
 def when(expression: str, following: sfn.IChainable, comment: str, assign: Keys | None = None) -> Branch:
@@ -65,9 +60,7 @@ class Tasks:
         self.scope, self.resources, self.functions = scope, resources, resources.functions
         self._calls, self._comments = calls, comments
 
-    def call(
-        self, name: str, function: lambda_.Function | None, retries: Retries, assign: Keys | None = None
-    ) -> sfn_tasks.LambdaInvoke:
+    def call(self, name: str, function: Function | None, retries: Retries, assign: Keys | None = None) -> LambdaInvoke:
         """The state of this name calls the function. `assign` has more variables than its `Call`."""
         if function is None:
             raise ValueError(f"no pair needs the state {name}")
@@ -102,33 +95,31 @@ class Tasks:
         freed = call("RehearseDisassociate", functions.disassociate_address)
         return staging, call("CheckServers", functions.check_servers), freed, rehearse
 
-    def measure_gap(self) -> sfn_tasks.LambdaInvoke:
+    def measure_gap(self) -> LambdaInvoke:
         """Asynchronous, tried once, and given up after 5 s: the workflow goes on in every case."""
         new_server = {"newServer": "{% $answered[0] %}", **check(named("production"), "idle")}
         once = {"retries": [], "invocation_type": sfn_tasks.LambdaInvocationType.EVENT, "outputs": INPUT}
         function, payload = self.functions.measure_gap, {**LOCK, **new_server}
         return self._invoke("MeasureGap", function, MEASURE_GAP_SECONDS, payload, **once)
 
-    def _invoke(
-        self, name: str, function: lambda_.Function, seconds: float, payload: Keys, **options: Any
-    ) -> sfn_tasks.LambdaInvoke:
+    def _invoke(self, name: str, function: Function, seconds: float, payload: Keys, **options: Any) -> LambdaInvoke:
         options |= {"lambda_function": function, "task_timeout": sfn.Timeout.duration(Duration.seconds(seconds))}
         options |= {"payload": sfn.TaskInput.from_object({"execution": EXECUTION_NAME, **payload})}
-        return self.task(sfn_tasks.LambdaInvoke.jsonata, name, retry_on_service_exceptions=False, **options)
+        return self.task(LambdaInvoke.jsonata, name, retry_on_service_exceptions=False, **options)
 
-    def get_item(self, name: str, assign: Keys, *, pair: str = PAIR) -> DynamoGetItem:
+    def get_item(self, name: str, assign: Keys, *, pair: str = PAIR) -> sfn_tasks.DynamoGetItem:
         """Reads a pair's item in the lock table. `pair` is JSONata."""
         item: Any = {"table": self.resources.lock_table, "key": {"pair": attribute(jsonata(pair))}}
-        return self.task(DynamoGetItem.jsonata, name, consistent_read=True, assign=assign, **item)
+        return self.task(sfn_tasks.DynamoGetItem.jsonata, name, consistent_read=True, assign=assign, **item)
 
     def update_item(
         self, name: str, update: str, values: Keys, *, condition: str = "execution = :me", pair: str = PAIR, **more: Any
-    ) -> DynamoUpdateItem:
+    ) -> sfn_tasks.DynamoUpdateItem:
         """Updates a pair's item in the lock table. `pair` is JSONata."""
         more |= {"table": self.resources.lock_table, "key": {"pair": attribute(jsonata(pair))}}
         more |= {"update_expression": " ".join(update.split()), "condition_expression": " ".join(condition.split())}
         given = {key: attribute(value) for key, value in values.items()}
-        return self.task(DynamoUpdateItem.jsonata, name, expression_attribute_values=given, **more)
+        return self.task(sfn_tasks.DynamoUpdateItem.jsonata, name, expression_attribute_values=given, **more)
 
     def choice(self, name: str, comment: str, *branches: Branch, otherwise: sfn.IChainable | None = None) -> sfn.Choice:
         """The first branch whose condition holds is taken. A condition is JSONata."""
