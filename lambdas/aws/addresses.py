@@ -203,7 +203,7 @@ class Addresses:
         return production, staging, as_it_should(production, staging)
 
     def _look_before(self, name: AddressName, place: Place, *, first_try: bool) -> tuple[Address, Address]:
-        """Describes both. A first try that sees the address in place waits: that may be from before the last cutover."""
+        """Describes both. A first try that sees the address in place waits: it may be from before the last cutover."""
         return self.look_until(lambda *both: not first_try or not _named(name, *both).stands_at(place))[:2]
 
     def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> tuple[Address, Address]:
