@@ -59,8 +59,7 @@ class Progress:
             del self.running[index : None if kind.startswith(("Parallel", "Map")) else index + 1]
         elif kind in FAILED_TRY or ("error" in details and not kind.startswith("Execution")):
             error, cause = str(details.get("error", kind)), details.get("cause", "")
-            message = object_of(cause).get("errorMessage", cause)
-            sentences, _ = split(f"{error}: {message}".removesuffix(": "))
+            sentences, _ = split(f"{error}: {object_of(cause).get('errorMessage', cause)}".removesuffix(": "))
             failed = f"{plain(state) or 'a step'} failed: {plain(sentences, 300)}"
             self.errors[state].append(error)
             if error == "DynamoDB.ConditionalCheckFailedException":

@@ -29,8 +29,7 @@ Sleep = Callable[[float], None]
 
 def _evidence(account: Account, described: JsonObject, sleep: Sleep, repaired: Evidence | None = None) -> Evidence:
     for _ in range(LAST_READS):  # GetExecutionHistory is eventually consistent
-        history = account.events(described["executionArn"])
-        evidence = Evidence(described, history, repaired.shown if repaired else {})
+        evidence = Evidence(described, account.events(described["executionArn"]), repaired.shown if repaired else {})
         if evidence.ended or described["status"] in RUNNING:
             break
         sleep(FIRST_SECONDS)

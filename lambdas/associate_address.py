@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 
 from aws.addresses import Addresses
 from aws.calls import ONCE, Clock, Ec2, Sleep, ec2_client
+from aws.records import RollbackRequest
 from domain.events import PairEvent, read
 from domain.lock import CHANGE_SECONDS
 from domain.pair import AddressName, Json, deployed_pairs
@@ -24,6 +25,7 @@ class AssociateEvent(PairEvent):
     action: str
     server: str
     private_ip: str
+    lock: dict[str, str] | None = None  # as in `RollbackRequest`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ def handler(
 ) -> Json:
     """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
     Returns `{"address": {…as it is now}, "changed": bool, "requestId": EC2's}`; a rehearsal `{"changed": false}`.
-    Raises AddressMoved, MovedMeanwhile, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled and
+    Raises AddressMoved, MovedMeanwhile, LockLost, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled and
     EC2Unavailable."""
     pair = deployed_pairs()[event["pair"]]
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
@@ -69,6 +71,7 @@ def handler(
         addresses.rehearse_associate(read(RehearseAssociateEvent, event).address, place)
         return {"changed": False}
     refuse_redriven(redriven=event["redriven"])
+    RollbackRequest(event.get("lock")).refuse_change(first_try=False)
     if event["action"] == "restore":
         asked = read(RestoreAddressEvent, event)
         home = pair.place(asked.production_on.name, asked.production_on.private_ip)

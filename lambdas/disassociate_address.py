@@ -27,14 +27,14 @@ class RehearseDisassociateEvent(PairEvent):
 
 @dataclass(frozen=True)
 class DisassociateStagingEvent(PairEvent):
-    """`live` holds production (null: no server), and if `needed`, `idle` staging. `lock`: as in `RollbackRequest`."""
+    """`live` holds production (null: no server), and `idle` staging, by this association (null: it need not end)."""
 
-    needed: bool
+    association_id: str | None
     live: PlannedPlace | None
     idle: PlannedPlace
     first_try: bool
     redriven: bool
-    lock: dict[str, str] | None = None
+    lock: dict[str, str] | None = None  # as in `RollbackRequest`
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
@@ -55,8 +55,8 @@ def handler(
     idle = pair.place(asked.idle.name, asked.idle.private_ip)
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
     RollbackRequest(asked.lock).refuse_change(first_try=asked.first_try)
-    if not asked.needed:
+    if asked.association_id is None:
         return {"address": addresses.look()[1].to_json(), "changed": False}
-    address, changed = addresses.disassociate_staging(live=live, idle=idle, first_try=asked.first_try)
+    address, changed = addresses.disassociate_staging(asked.association_id, idle, live=live, first_try=asked.first_try)
     logger.info("Disassociated %s", address, changed=changed, pair=pair.name)
     return {"address": address.to_json(), "changed": changed, "requestId": addresses.request_id}

@@ -17,6 +17,7 @@ from domain.text import capitalized
 # For some 10 s, EC2 may show the state before a change. Four calls of at most 5 s fit into the function's last seconds.
 LAST_PAUSES = (1, 3, 6, 0)
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
+Changed = tuple[Address, bool]
 Moved = type[AddressMoved | MovedMeanwhile]
 ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssociationID.NotFound"
 
@@ -56,7 +57,7 @@ class Addresses:
         by_id = {address["AllocationId"]: address for address in shown}
         return self._pair.address("production", by_id[ids[0]]), self._pair.address("staging", by_id[ids[1]])
 
-    def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> tuple[Address, bool]:
+    def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> Changed:
         """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
         If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it. If
         staging is there, EC2 shows what was before, or the execution has rolled back: functions may start 10 s late."""
@@ -73,7 +74,7 @@ class Addresses:
 
     def move_staging(
         self, place: Place, *, coming_from: Server | None, production_on: Place | None, first_try: bool
-    ) -> tuple[Address, bool]:
+    ) -> Changed:
         """As `move_production`, for staging, while production is on the server of `production_on`, or on no server.
         Without `coming_from`, EC2 refuses the call if staging is on a server that DescribeAddresses does not show."""
         production, staging = self._look_before("staging", place, first_try=first_try)
@@ -106,7 +107,7 @@ class Addresses:
                 raise EC2Unavailable(f"{error} DescribeAddresses shows {address} {address.place}.") from error
             raise moved(_elsewhere(address, "no server")) from error
 
-    def restore(self, name: AddressName, place: Place, *, production_on: Place) -> tuple[Address, bool]:
+    def restore(self, name: AddressName, place: Place, *, production_on: Place) -> Changed:
         """Puts an address back from anywhere: staging while production is on `production_on`, and production unless
         someone else moved it out of the pair (MovedMeanwhile). EC2 is called even if it seems to be there."""
         production, staging = self.look()
@@ -168,20 +169,20 @@ class Addresses:
         accepted = f"EC2 accepted the association of {address} with {place}"
         return self._wait_until(address.name, lambda now: now.stands_at(place), accepted)
 
-    def disassociate_staging(self, *, live: Place | None, idle: Place, first_try: bool) -> tuple[Address, bool]:
-        """Disassociates staging from the idle server, or finds it so. On the first try, AddressMoved: an address is not
-        as planned (no `live`: production on no server). Later, MovedMeanwhile: staging is on another server."""
+    def disassociate_staging(self, old: str, idle: Place, *, live: Place | None, first_try: bool) -> Changed:
+        """Ends the `old` association of staging, or finds it ended; never one that was made since. On the first try,
+        AddressMoved: an address is not as planned (no `live`: production on no server). Later, MovedMeanwhile."""
         production, staging = self.look()
         if first_try:
             _expect(staging, idle, AddressMoved)
             _expect(production, live, AddressMoved)
         if staging.association_id is None:
             return staging, False
-        if not staging.stands_at(idle):
-            raise MovedMeanwhile(_elsewhere(staging, str(idle)))
+        if not staging.stands_at(idle) or staging.association_id != old:
+            raise (AddressMoved if first_try else MovedMeanwhile)(_elsewhere(staging, f"{idle}, by {old}"))
         try:
             with self._call(f"DisassociateAddress of {staging}, which is {staging.place}"):
-                self._accepted(self._ec2.disassociate_address(AssociationId=staging.association_id))
+                self._accepted(self._ec2.disassociate_address(AssociationId=old))
         except EC2Refused as error:
             # If the association no longer exists, EC2 answers InvalidAssociationID.NotFound, or "not permitted".
             if self.look()[1].is_associated:
@@ -203,8 +204,13 @@ class Addresses:
         return production, staging, as_it_should(production, staging)
 
     def _look_before(self, name: AddressName, place: Place, *, first_try: bool) -> tuple[Address, Address]:
-        """Describes both. A first try that sees the address in place waits: it may be from before the last cutover."""
-        return self.look_until(lambda *both: not first_try or not _named(name, *both).stands_at(place))[:2]
+        """Describes both. EC2Unavailable on a first try that saw the address in place, as before an earlier change."""
+        production, staging = self.look()
+        if first_try and _named(name, production, staging).stands_at(place):
+            production, staging, left = self.look_until(lambda *both: not _named(name, *both).stands_at(place))
+            if left:
+                raise EC2Unavailable(f"DescribeAddresses has shown {name} where it was before.")
+        return production, staging
 
     def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> tuple[Address, Address]:
         """The address, as soon as it is described as it should be, and production."""

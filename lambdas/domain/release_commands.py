@@ -29,8 +29,7 @@ PARAMETERS = {
 SCRIPT = Path(__file__).with_name("release_command.sh")
 # Systems Manager User Guide, "Understanding command statuses", and API Reference, SendCommand.
 GOING_ON, UNKNOWN = ("Pending", "InProgress", "Delayed", "Cancelling"), "Unknown"
-# For the agent to fetch a command, the least that is allowed; and beside its timeout, until it has surely ended.
-DELIVERY_SECONDS, RESERVE_SECONDS = 60, 80
+DELIVERY_SECONDS, RESERVE_SECONDS = 60, 80  # for the agent to fetch a command, the least; and beside its timeout
 # So long after it was written into the item, a command was sent, or never is: both are tried `ONCE`, within 5 s each.
 SENT_WITHIN_SECONDS = 15
 LONGEST_LINE, LONGEST_OUTPUT = 200, 2_000

@@ -72,8 +72,7 @@ def install_for_lambda(target: Path, requirements: Path = REQUIREMENTS) -> None:
 
 def dependencies(kept: Path = DEPENDENCIES, install: Callable[[Path], object] = install_for_lambda) -> Path:
     """The installed requirements of the functions without UNUSED, kept from one synthesis to the next."""
-    needed = REQUIREMENTS.read_bytes() + repr((FOR_LAMBDA, UNUSED)).encode()
-    folder = kept / hashlib.sha256(needed).hexdigest()[:16]
+    folder = kept / hashlib.sha256(REQUIREMENTS.read_bytes() + repr((FOR_LAMBDA, UNUSED)).encode()).hexdigest()[:16]
     if not folder.exists():
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept) as temporary:

@@ -142,11 +142,12 @@ class Functions(Construct):
         self.no_command_runs = " AND attribute_not_exists(commandRuns)" if self.run_commands else ""
 
         looking = (self.describe_addresses, self.check_servers, self.health_check)
+        changing = (self.disassociate_address, self.associate_address)
         alarmed = looking if any(pair.alarms for pair in pairs.values()) else ()
         allowed = [(self.describe_addresses, action) for action in PICTURE]
         allowed += [(self.check_servers, "ec2:DescribeInstanceStatus")]
         allowed += [(function, "cloudwatch:DescribeAlarms") for function in alarmed]
-        for function in (self.describe_restored, self.disassociate_address, self.associate_address, self.health_check):
+        for function in (self.describe_restored, *changing, self.health_check):
             allowed.append((function, "ec2:DescribeAddresses"))
         for function, action in allowed:
             function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=["*"]))
@@ -154,16 +155,15 @@ class Functions(Construct):
         stacks = Stack.of(self).format_arn(service="cloudformation", resource="stack", resource_name="*")
         reads = iam.PolicyStatement(actions=["cloudformation:GetTemplate"], resources=[stacks])
         self.describe_addresses.add_to_role_policy(reads)
-        # They ask whether someone has requested a rollback; DescribeAddresses reads the record of the pair.
+        # Is the lock still held, or a rollback requested? DescribeAddresses reads the record of the pair.
         commands = [self.run_commands] if self.run_commands else []
-        reading = [(function, "dynamodb:GetItem") for function in (*looking, self.disassociate_address, *commands)]
+        reading = [(function, "dynamodb:GetItem") for function in (*looking, *changing, *commands)]
         writing = [(function, "dynamodb:UpdateItem") for function in (self.measure_gap, *commands)]
         for function, action in (*reading, *writing):
             function.add_environment("LOCK_TABLE", lock_table.table_name)
             lock_table.grant(function, action)
-        every = list(pairs.values())
-        must_fit(self, every, lambda first: (changed_resources(first)[1], []))
-        disassociated, associated = changed_resources(every)
+        must_fit(self, [*pairs.values()], lambda first: (changed_resources(first)[1], []))
+        disassociated, associated = changed_resources([*pairs.values()])
         allow_exactly(self.disassociate_address.role, "ec2:DisassociateAddress", disassociated)
         allow_exactly(self.associate_address.role, "ec2:AssociateAddress", associated)
 

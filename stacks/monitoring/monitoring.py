@@ -149,8 +149,7 @@ class OutcomesTopic(Topic):
         stack = Stack.of(self)
         arns = [stack.format_arn(service="cloudwatch", resource=f"alarm:{name}") for name in alarms]
         ours = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnEquals": {"aws:SourceArn": arns}}
-        publisher = ServicePrincipal("cloudwatch.amazonaws.com")
-        allowed = partial(PolicyStatement, principals=[publisher], conditions=ours)
+        allowed = partial(PolicyStatement, principals=[ServicePrincipal("cloudwatch.amazonaws.com")], conditions=ours)
         self._key.add_to_resource_policy(allowed(sid="AlarmsUseTheKey", actions=USE_KEY, resources=["*"]))
         for topic in self.for_alarms:
             own = [topic.topic_arn]

@@ -17,10 +17,10 @@ To = Role | Literal["stagingTo"]
 # The context object has the count only in an execution that was redriven.
 REDRIVES = "$exists($states.context.Execution.RedriveCount) and $states.context.Execution.RedriveCount > 0"
 REDRIVEN: dict[str, Any] = {"redriven": jsonata(REDRIVES)}
-TRY = {"firstTry": "{% $states.context.State.RetryCount = 0 %}", **REDRIVEN}
 PAIR, ROLES, EXPECTED_RELEASE = of_plan("pair"), of_plan("live", "idle"), of_plan("expectedRelease")
 LIVE, IDLE = ROLES.values()
 LOCK = {"lock": {**PAIR, "execution": EXECUTION}}
+TRY = {"firstTry": "{% $states.context.State.RetryCount = 0 %}", **REDRIVEN, **LOCK}
 ANSWERED = {"answered": "{% $answered %}"}
 DESCRIBED = {name: f"{{% $states.result.Payload.{name} %}}" for name in ("production", "staging")}
 PLANNED = {"plan": "{% $states.result.Payload %}", **DESCRIBED}
@@ -35,8 +35,7 @@ REQUEST = jsonata(bounded("$states.context.Execution.Input", 32768))
 AWAITED_OR_NULL = "{% $exists($awaited) ? $awaited : null %}"
 RESTORED = {"live": "{% $plan.canRollBack ? $plan.live : null %}", **of_plan("idle", "stagingTo")}
 CHECKED_IDLE = "{% $plan.checksStaging ? $plan.idle : null %}"
-NEEDED = {"needed": "{% $plan.checksStaging %}"}
-STAGING_ASSOCIATION = "{% $plan.checksStaging ? $staging.associationId : null %}"
+STAGING_ASSOCIATION = {"associationId": "{% $plan.checksStaging ? $staging.associationId : null %}"}
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
 WITH_WARNINGS = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}"}
 # A part of the bake: `BAKE_SHARE_SECONDS`, or what is left.
@@ -50,16 +49,16 @@ BAKE = {
 EXPECTED_OF_LIVE = jsonata("$plan.asksLive ? $plan.release : $plan.expectedRelease")
 
 
-def move(address: str, to: To, **keys: str) -> Call:
+def move(address: str, to: To, **keys: Any) -> Call:
     return associate(f"move {address}", to, **keys), {address: CHANGED_ADDRESS}
 
 
-def restore(address: str, to: Role) -> Call:
-    keys = {"address": address, "productionOn": LIVE, **REDRIVEN}
+def restore(address: str, to: Role, **lock: Any) -> Call:
+    keys = {"address": address, "productionOn": LIVE, **REDRIVEN, **lock}
     return associate("restore", to, **keys), {address: CHANGED_ADDRESS}
 
 
-def associate(action: str, to: To, **keys: str) -> Keys:
+def associate(action: str, to: To, **keys: Any) -> Keys:
     """`to` is the place of the plan; null where staging can go nowhere."""
     of_place = f"$plan.{to} != null ? $plan.{to}.%s : null" if to == "stagingTo" else f"$plan.{to}.%s"
     place = {"server": jsonata(of_place % "name"), "privateIp": jsonata(of_place % "privateIp")}
@@ -149,17 +148,16 @@ CHECK_STAGING: Keys = {
 CALLS: dict[str, Call] = {
     "DescribeAddresses": ({"request": REQUEST, "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),
     "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
-    # From the server that staging was found on, or from no server.
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
     **dict.fromkeys(CHECKS_OF_STAGING, (CHECK_STAGING, {})),
     "CheckServers": ({**PAIR, "server": "{% $plan.idle.name %}", **ALARMS, **LOCK}, {}),
-    "RehearseDisassociate": ({**PAIR, "rehearse": True, "associationId": STAGING_ASSOCIATION}, {}),
+    "RehearseDisassociate": ({**PAIR, "rehearse": True, **STAGING_ASSOCIATION}, {}),
     "RehearseAssociateProduction": (associate("rehearse", "idle", address="production"), {}),
     "RehearseAssociateStaging": (associate("rehearse", "stagingTo", address="staging"), {}),
     "DescribeUnchanged": ({**PAIR, "restoring": False, **ROLES, "idle": CHECKED_IDLE}, DESCRIBED),
     "DeployRelease": run_commands("deploy"),
     "BeforeCutover": run_commands("beforeCutover", tolerant="$plan.tolerant"),
-    "DisassociateStaging": ({**PAIR, **NEEDED, **ROLES, **TRY, **LOCK}, {"staging": CHANGED_ADDRESS}),
+    "DisassociateStaging": ({**PAIR, **STAGING_ASSOCIATION, **ROLES, **TRY}, {"staging": CHANGED_ADDRESS}),
     "ReassociateProduction": move("production", "idle", comingFrom="{% $plan.production.server %}", **TRY),
     # From no server to the place that production has left, if there is one that can hold it.
     "ReassociateStaging": move("staging", "stagingTo", productionOn=IDLE, **TRY),
@@ -168,8 +166,8 @@ CALLS: dict[str, Call] = {
     ),
     "Bake": check_production("idle", strict=False, **BAKE, **EXPECTED_RELEASE, **LOCK),
     "AfterCutover": run_commands("afterCutover", live="$plan.idle.name"),
-    "RestoreProduction": restore("production", "live"),
-    "RestoreStaging": restore("staging", "idle"),
+    "RestoreProduction": restore("production", "live"),  # users wait for it: it does not read the lock
+    "RestoreStaging": restore("staging", "idle", **LOCK),
     "DescribeRestored": ({**PAIR, "restoring": True, **RESTORED, **REDRIVEN}, DESCRIBED),
     "HealthCheckRestored": check_production("live", movingSeconds=MOVING_BACK, **REDRIVEN),
     "AfterRollback": run_commands("afterRollback", live="$production.server", tolerant="true"),

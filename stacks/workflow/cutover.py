@@ -133,7 +133,7 @@ class Workflow(Construct):
         acquire.next(decision)
         health_check_live.add_catch(release, errors=["MovedMeanwhile"], assign=MOVED_WHILE_CHECKED)
         health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER).next(decision)
-        repair_staging.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
+        repair_staging.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
         repair_staging.add_catch(release, errors=["AddressMoved"], assign=failures.AFTER_REPAIR)
         repair_staging.add_catch(release, assign=REPAIR_FAILED).next(decision)
 
@@ -149,16 +149,14 @@ class Workflow(Construct):
         # or leaves it to the repair, which needs what the lock's item says of its earlier changes.
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
         for change in (disassociate_staging, reassociate_production, reassociate_staging):
-            change.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
-        disassociate_staging.add_catch(ending.notify, errors=["LockLost"], assign=failures.PREFLIGHT)
+            change.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
         disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=failures.AFTER_REPAIR)
         disassociate_staging.add_catch(rollback, assign=failures.FIRST).next(reassociate_production)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)
         reassociate_production.add_catch(rollback, assign={**failures.FIRST, "moved": True}).next(reassociate_staging)
         reassociate_staging.add_catch(rollback, assign=failures.FIRST).next(health_check_production)
         good = after_cutover(tasks, done=release, failed=rollback)
-        watched = bake(tasks, done=good, failed=rollback)
-        health_check_production.add_catch(rollback, assign=failures.FIRST).next(watched)
+        health_check_production.add_catch(rollback, assign=failures.FIRST).next(bake(tasks, done=good, failed=rollback))
 
         name = resources.names.cutover
         self.state_machine = standard_state_machine(self, name, ABOUT, start=describe_addresses, timeout=TIMEOUT)

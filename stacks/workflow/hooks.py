@@ -59,8 +59,7 @@ def bake(tasks: Tasks, *, done: sfn.IChainable, failed: sfn.IChainable) -> sfn.I
     if not tasks.functions.bakes:
         return done
     values, assign = {":until": BAKES_UNTIL, ":me": EXECUTION}, {"bakesUntil": BAKES_UNTIL}
-    update = "SET bakesUntil = :until"
-    record_bake = tasks.update_item("RecordBake", update, values, assign=assign, outputs=INPUT)
+    record_bake = tasks.update_item("RecordBake", "SET bakesUntil = :until", values, assign=assign, outputs=INPUT)
     watch = tasks.call("Bake", tasks.functions.health_check, retries.CHANGE)
     bake_left = tasks.choice(
         "Bake?",

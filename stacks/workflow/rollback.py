@@ -46,7 +46,7 @@ def roll_back(tasks: Tasks, ending: Ending) -> sfn.Choice:
         otherwise=restore_staging,
     )
     for state in (restore_production, restore_staging, describe_restored, health_check_restored):
-        state.add_catch(ending.notify, errors=["Redriven"], assign=failures.PREFLIGHT)
+        state.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
     restore_production.add_catch(restore_staging, errors=["MovedMeanwhile"], assign=also_failed)
     restore_production.add_catch(describe_restored, assign=also_failed).next(restore_staging)
     restore_staging.add_catch(describe_restored, assign=also_failed).next(describe_restored)

@@ -44,7 +44,7 @@ HEADERS = {"releaseHeader": "X-Release", "identityHeader": "X-Server", "sharedHe
 OUTAGES = (
     ("AssociateAddress", "refused"), ("AssociateAddress", "refused"), ("AssociateAddress", "refused"),
     ("AssociateAddress", "answer lost"), ("AssociateAddress", "throttled"), ("DisassociateAddress", "refused"),
-    ("DescribeAddresses", "failed"), ("DescribeAddresses", "refused"), ("DescribeAddresses", "stale"),
+    ("DescribeAddresses", "failed"), ("DescribeAddresses", "refused"),
     ("UpdateItem", "failed"), ("UpdateItem", "answer lost"), ("DescribeExecution", "failed"),
     ("DescribeExecution", "shown late"), ("DescribeInstanceStatus", "failed"), ("SendCommand", "throttled"),
     ("SendCommand", "answer lost"), ("Invoke", "throttled"), ("Invoke", "cold start"),

@@ -20,10 +20,9 @@ LATEST_EVENT = 600.0  # later than that, the next execution has done what the ev
 SHOWN_LATE_SECONDS = (
     5.0  # for so long, DescribeExecution may show the state before (API reference: eventually consistent)
 )
-# No invocation of these that Step Functions lost starts late: it may then undo what the next execution does, or move an
-# address again after a rollback. This is a known limit of the product (docs/architecture.md, "What makes it safe"). The
-# same holds for DisassociateStaging, except for its first try.
-STARTS_AT_ONCE = ("ReassociateStaging", "RestoreStaging", "RepairStaging", "RestoreProduction")
+# No invocation of these that Step Functions lost starts late: it may then put staging back that its execution has freed
+# since, or undo what the next execution does. This is a known limit (docs/architecture.md, "What makes it safe").
+STARTS_AT_ONCE = ("RepairStaging", "RestoreProduction")
 AT_ONCE_SECONDS = 1.0
 READS = ("Describe", "Get", "List", "Scan", "Query")
 
@@ -155,9 +154,8 @@ def _refused(kind: str, error: Callable[[Call], AwsError]) -> Fates:
 
 
 def _lost_invocation(call: Call, draw: Draw) -> Fate:
-    state, _, number = call.path.rpartition("/")[2].rpartition(".")
-    at_once = state in STARTS_AT_ONCE or (state == "DisassociateStaging" and number != "1")
-    effect = draw.between(0, AT_ONCE_SECONDS if at_once else COLD_START_SECONDS)
+    state = call.path.rpartition("/")[2].partition(".")[0]
+    effect = draw.between(0, AT_ONCE_SECONDS if state in STARTS_AT_ONCE else COLD_START_SECONDS)
     return Fate("invocation lost", effect, draw.between(0, 2 * COLD_START_SECONDS), closed=True)
 
 

@@ -45,7 +45,8 @@ MUTATIONS = (
     _code("first-try-of-staging-forgotten", "Every try to free staging counts as the first.", ADDRESSES,
           "if first_try:\n            _expect(staging, idle", "if True:\n            _expect(staging, idle"),
     _code("staging-freed-from-anywhere", "Staging is disassociated wherever it is.", ADDRESSES,
-          "if not staging.stands_at(idle):", "if False:",
+          "if not staging.stands_at(idle) or staging.association_id != old:", "if False:",
+          "AssociationId=old)", "AssociationId=staging.association_id)",
           "_expect(staging, idle, AddressMoved)", "pass"),
     _code("freed-while-production-moved", "Staging is freed although production has moved.", ADDRESSES,
           "_expect(production, live, AddressMoved)", "pass"),
@@ -61,6 +62,8 @@ MUTATIONS = (
           "        self._kept = self._pair.address(\"production\", by_id[ids[0]]), self._pair",
           'self._pair.address("staging", by_id[ids[1]])\n',
           'self._pair.address("staging", by_id[ids[1]])\n        return self._kept\n'),
+    _code("old-description-believed", "The first try believes that an address is in place.", ADDRESSES,
+          "if first_try and _named(name, production, staging)", "if False and _named(name, production, staging)"),
     _code("no-private-address", "EC2 chooses the private address.", ADDRESSES,
           '{"PrivateIpAddress": place.private_ip} if place.private_ip else {}', "{}"),
     _code("other-server", "An address goes to the first server of the pair.", ADDRESSES,
@@ -133,7 +136,7 @@ MUTATIONS = (
     Mutation("release-beside-a-command", "The lock is released while a command runs.", CUTOVER, changes=[
         text("ReleaseLock", " AND attribute_not_exists(commandRuns)", "")]),
     Mutation("lock-not-released", "The lock stays after a failure.", CUTOVER, changes=[
-        catches("DescribeRestored", 0, "Notify"), leads("HealthCheckRestored", "Notify")]),
+        catches("DescribeRestored", 1, "Notify"), leads("HealthCheckRestored", "Notify")]),
     Mutation("lock-released-before-the-rollback", "The rollback comes after the release of the lock.", CUTOVER,
              changes=[
         leads("Notify", "ProductionMoved?"), catches("HealthCheckProduction", 0, "ReleaseLock"),
@@ -187,7 +190,7 @@ MUTATIONS = (
     Mutation("failed-staging-not-rolled-back", "A failed move of staging is not rolled back.", CUTOVER, changes=[
         catches("ReassociateStaging", 1, "HealthCheckProduction")]),
     Mutation("failed-disassociation-not-rolled-back", "A failed disassociation ends as if nothing happened.", CUTOVER,
-             changes=[catches("DisassociateStaging", 3, "Undo?")]),
+             changes=[catches("DisassociateStaging", 2, "Undo?")]),
     Mutation("production-not-restored", "A rollback leaves production where it is.", CUTOVER, changes=[
         chooses("ProductionMoved?", 1, "RestoreStaging")]),
     Mutation("staging-not-restored", "A rollback leaves staging where it is.", CUTOVER, changes=[

@@ -448,7 +448,7 @@ def associate(ec2: Ec2Account, action: str, place: Place, **keys: Any) -> dict[s
 def disassociate(ec2: Ec2Account, **keys: Any) -> dict[str, Any]:
     event = {"execution": "cutover-1", "pair": "web", **keys}
     if "rehearse" not in keys:
-        event = {"needed": True, **event}
+        event = {"associationId": ec2.association_id, **event}
     answer: dict[str, Any] = disassociate_address.handler(event, CONTEXT, ec2=ec2.client, sleep=ec2.slept.append)
     return answer
 
@@ -501,7 +501,7 @@ def test_staging_that_can_go_nowhere_or_is_not_on_the_idle_server_stays_where_it
     event = {"execution": "cutover-1", "action": "move staging", "pair": "web", "server": None, "privateIp": None}
     stayed = associate_address.handler(event, CONTEXT, ec2=ec2.client)
     assert (stayed["address"]["instanceId"], stayed["changed"]) == (ec2.stranger, False)
-    stayed = disassociate(ec2, **places(ec2), needed=False, firstTry=True, redriven=False)
+    stayed = disassociate(ec2, **places(ec2), associationId=None, firstTry=True, redriven=False)
     assert (stayed["address"]["instanceId"], stayed["changed"]) == (ec2.stranger, False)
     assert associate_address.handler({**event, "action": "rehearse"}, CONTEXT, ec2=ec2.client)["changed"] is False
     assert disassociate(ec2, rehearse=True, associationId=None) == {"changed": False}
@@ -524,7 +524,9 @@ def test_a_change_whose_calls_are_slow_ends_before_the_functions_timeout(ec2: Ec
     event = {"execution": "cutover-1", "pair": "web", "redriven": False, "firstTry": True}
     in_slow_ec2: dict[str, Any] = {"ec2": slow, "sleep": slow.sleep, "clock": lambda: slow.now}
     with pytest.raises(EC2Unavailable, match="accepted the disassociation"):
-        disassociate_address.handler({**event, "needed": True, **places(ec2)}, CONTEXT, **in_slow_ec2)
+        disassociate_address.handler(
+            {**event, "associationId": ec2.association_id, **places(ec2)}, CONTEXT, **in_slow_ec2
+        )
     to_tao = {"action": "move production", "server": "tao", "privateIp": None, "comingFrom": "bittybot"}
     slow.now += 60
     with pytest.raises(EC2Unavailable, match="accepted the association"):

@@ -57,7 +57,8 @@ def cut_over(ec2: Ec2Account, door: Addresses, *, first_try: bool) -> None:
 
 
 def take_off(ec2: Ec2Account, door: Addresses, *, first_try: bool) -> None:
-    door.disassociate_staging(live=ec2.place(ec2.bittybot), idle=ec2.place(ec2.tao), first_try=first_try)
+    live, idle = ec2.place(ec2.bittybot), ec2.place(ec2.tao)
+    door.disassociate_staging(ec2.association_id, idle, live=live, first_try=first_try)
 
 
 def put_staging(ec2: Ec2Account, door: Addresses, *, first_try: bool) -> None:

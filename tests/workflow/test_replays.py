@@ -101,7 +101,7 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
         "the arguments of try 0 of CheckServers",
     ),
     "a boolean that became a number": (
-        change("DisassociateStaging", "TaskScheduled", "parameters", '"needed": true', '"needed": 1'),
+        change("DisassociateStaging", "TaskScheduled", "parameters", '"firstTry": true', '"firstTry": 1'),
         "the arguments of try 0 of DisassociateStaging",
     ),
     "a timeout": (
