@@ -18,7 +18,7 @@ WHOLE = "the-history-is-whole"
 PROMISES = {WHOLE: "The history contradicts neither itself, nor DescribeExecution, nor CloudTrail.", **GUARANTEES}
 # A history shows only some breaches of these.
 UNSEEN = {
-    "described-before-each-change": "a history does not show what a function described before its call",
+    "described-before-and-after": "a history does not show what a function described",
     "nobody-is-displaced": "a history does not show other addresses",
     "rollbacks-go-to-good-servers": "a history does not show what happened before",
     "everything-settles": "a history does not show what happened later",

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from domain.lock import LAST_CALL_SECONDS
 from domain.pair import Pair
 from guarantees import trace
 from guarantees.trace import Changed, CommandBegan, Ended, Event, Execution, Places
@@ -13,7 +12,7 @@ from guarantees.trace import Changed, CommandBegan, Ended, Event, Execution, Pla
 GUARANTEES: Mapping[str, str] = {
     "production-stays-on-a-server": "No call of ours takes production off a server: it moves in one call.",
     "nothing-before-the-checks": "Nothing changes before the checks and the approval, except that staging is repaired.",
-    "described-before-each-change": "The function that changes an address describes both addresses first.",
+    "described-before-and-after": "Who changes an address describes both before, and until it sees the change.",
     "sound-after-a-failure": "After a failure, production is where it was and the pair sound, or it is RollbackFailed.",
     "the-outcome-is-true": "The addresses stand as the outcome says, and nothing else was changed than it says.",
     "changes-follow-the-plan": "Each change is a step of the plan, and is made once. A dry run changes nothing.",
@@ -113,7 +112,7 @@ class Guarantees:
     def _free(self, by: str | None) -> None:
         """The execution `by` takes the lock from its holder, if there is one, or the holder releases it (None)."""
         if self._holder not in (None, by) and by and (holder := self._executions[self._holder]).entered:
-            over = holder.ended_at is not None and self._at >= holder.ended_at + LAST_CALL_SECONDS
+            over = holder.ended_at is not None and self._at >= holder.ended_at + trace.LAST_CALL_SECONDS
             self._judge("takeovers-wait", over, f"{by} took the lock of {holder.arn}, whose last call was not over")
         self._holder = None
 

@@ -7,6 +7,9 @@ from typing import Any
 from domain.pair import Json
 from domain.record import Record
 
+# So long after the end of an execution, a call of it may take effect: 10 s for a cold start, 12 s of the function, and
+# 3 s of reserve (docs/decisions/0022). This is a promise of its own: it does not follow what the product waits.
+LAST_CALL_SECONDS = 25
 MOVE = "ReassociateProduction"
 CHECKS = ("HealthCheckStaging", "CheckServers", "RehearseDisassociate", "RehearseAssociateProduction",
           "RehearseAssociateStaging")  # fmt: skip

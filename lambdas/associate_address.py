@@ -25,7 +25,6 @@ class AssociateEvent(PairEvent):
     action: str
     server: str
     private_ip: str
-    lock: dict[str, str] | None = None  # as in `RollbackRequest`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +40,7 @@ class RestoreAddressEvent(RehearseAssociateEvent):
 
     production_on: PlannedPlace
     redriven: bool
+    lock: dict[str, str] | None = None  # as in `RollbackRequest`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ class MoveEvent(AssociateEvent):
     redriven: bool
     coming_from: str | None = None
     production_on: PlannedPlace | None = None
+    lock: dict[str, str] | None = None
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

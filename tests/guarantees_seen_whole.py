@@ -4,13 +4,13 @@ shown before its call, other addresses, each fault, what the servers serve, and 
 import re
 from dataclasses import dataclass, replace
 
-from domain.lock import LAST_CALL_SECONDS
 from domain.pair import Pair, Server
 from domain.record import Record
 from guarantees.checker import ROLLED_BACK, Broken, Guarantees
 from guarantees.trace import (
     BEFORE,
     CHECKS,
+    LAST_CALL_SECONDS,
     MOVE,
     Changed,
     CommandBegan,
@@ -196,7 +196,7 @@ class GuaranteesSeenWhole(Guarantees):
             self._displaced = change.execution, change.state, self._at, self._number
         described, of_production = change.described, change.allocation_id == self._pair.production
         what = f"{change.state} {change.action} of {change.allocation_id} from {before} to {after}"
-        self._judge("described-before-each-change", described, f"{what}, and its function had not described it")
+        self._judge("described-before-and-after", described, f"{what}, and its function had not described it")
         back = not of_production or before.production is None or "Staging" not in change.state or before == after
         self._judge("changes-follow-the-plan", back, f"{what}, against the plan")
         taken = before.production not in (None, *self._servers, after.production)

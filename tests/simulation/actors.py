@@ -24,6 +24,7 @@ from tests.simulation.scenario import (
     CommandResult,
     Health,
     Interrupt,
+    Lost,
     Moment,
     Move,
     Outage,
@@ -171,6 +172,13 @@ class Actors:
     @act.register
     def _(self, actor: Interrupt) -> None:
         self._when(actor.when, partial(getattr(self._simulation.world.ec2, actor.how), actor.instance_id), actor)
+
+    @act.register
+    def _(self, actor: Lost) -> None:
+        planned = self._simulation.schedule.planned
+        planned[f"{actor.execution}/{actor.state}.1/lambda Invoke.1"] = "invocation lost"
+        if actor.refused:
+            planned[f"{actor.execution}/{actor.refused}.1/ec2 AssociateAddress.1"] = "refused"
 
     @act.register
     def _(self, actor: Outage) -> None:

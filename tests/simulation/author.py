@@ -22,6 +22,7 @@ from tests.simulation.scenario import (
     CommandResult,
     Health,
     Interrupt,
+    Lost,
     Moment,
     Move,
     Oddities,
@@ -61,6 +62,13 @@ RELEASES, HOOKS = 0.2, 0.15  # the shares of the seeds that are about a release,
 EXTENTS = ((0.5, 0.4), (0.9, 1.0), (1.0, 2.5))
 # A cutover makes so many calls, of which these lead to its changes, and that many with a rollback, tries or commands.
 CALLS, CHANGES, MOST_CALLS = 27, (10, 22), 60
+LOST = 0.08  # the share of seeds in which the first try of a state is lost, and starts late
+# These states, each with a later change that may then be refused.
+LOST_STATES = (
+    ("DisassociateStaging", "ReassociateProduction"), ("DisassociateStaging", "ReassociateStaging"),
+    ("ReassociateProduction", "ReassociateStaging"), ("ReassociateProduction", None),
+    ("ReassociateStaging", None), ("RestoreStaging", None), ("RepairStaging", None),
+)  # fmt: skip
 RACES = 0.3  # the share of seeds with a stranger who moves an address at the worst moment
 
 
@@ -283,6 +291,8 @@ class _Author:
                                                   ("terminate", idle)))  # fmt: skip
         interrupt = Interrupt(instance, how, self.at_a_call("instances", first))
         chosen += [move] if self.share("actor stranger", 0.15, move) else []
+        lost = self._lost(first, pair)
+        chosen += [lost] if self.share("actor lost", LOST, lost) else []
         race = self._race(first, NAMES[live], NAMES[idle])
         chosen += [race] if self.share("actor race", RACES, race) else []
         return chosen + ([interrupt] if self.share("actor instances", 0.05, interrupt) else [])
@@ -290,6 +300,11 @@ class _Author:
     def _outage(self, key: str, outages: Sequence[tuple[str, str]], when: Moment, lasts: float) -> Outage:
         action, how = self.one_of(key, outages)
         return Outage(action, how, when, lasts)
+
+    def _lost(self, execution: str, pair: Mapping[str, Any]) -> Lost:
+        commands = [("DeployRelease", None)] * 3 if "deploy" in pair else []
+        commands += [(f"{moment[0].upper()}{moment[1:]}", None) for moment in pair["hooks"]] * 2
+        return Lost(execution, *self.one_of("lost", [*LOST_STATES, *commands]))
 
     def _race(self, execution: str, live: str, idle: str) -> Race:
         """The moments that matter: just before a change, where EC2 has no condition."""

@@ -62,6 +62,12 @@ MUTATIONS = (
           "        self._kept = self._pair.address(\"production\", by_id[ids[0]]), self._pair",
           'self._pair.address("staging", by_id[ids[1]])\n',
           'self._pair.address("staging", by_id[ids[1]])\n        return self._kept\n'),
+    _code("change-not-waited-for", "A change counts although no description shows it.", ADDRESSES,
+          "seen = self.look_until(lambda *addresses: stands(_named(name, *addresses)))", "seen = (*self.look(), True)"),
+    _code("staging-displaced", "Production is moved although staging is there.", ADDRESSES,
+          "            _refuse_to_displace(staging, production, place)", "            pass"),
+    _code("later-association-ended", "Staging is freed of an association that was made since.", ADDRESSES,
+          " or staging.association_id != old", "", "AssociationId=old)", "AssociationId=staging.association_id)"),
     _code("old-description-believed", "The first try believes that an address is in place.", ADDRESSES,
           "if first_try and _named(name, production, staging)", "if False and _named(name, production, staging)"),
     _code("no-private-address", "EC2 chooses the private address.", ADDRESSES,
@@ -101,6 +107,19 @@ MUTATIONS = (
     _code("bake-ignores-failures", "The bake sees no failure.", VERDICT,
           "return _failed(check, [finding for finding in _streak(findings) if not finding.is_good])", "return None"),
     # Commands.
+    _code("late-calls-change", "A call that starts late ignores the lost lock.", RECORDS,
+          "if self._lock and not self._holds_lock(refuses=first_try):", "if False:"),
+    _code("requests-unheard", "Nobody hears a request to roll back.", RECORDS,
+          "if refuses and holds and asked_by:", "if False:"),
+    _code("refused-rehearsal-passes", "A rehearsal that EC2 refuses counts as passed.", "aws.calls",
+          'if error.code != "DryRunOperation":', "if False:"),
+    _code("commands-go-on", "A dead execution may begin another command.", RECORDS,
+          'self._found(self._update({"commandsOver": "true"}, MINE)["Attributes"])', "self.read()"),
+    _code("late-hooks", "A late call of an earlier moment runs its hooks.", RUNS,
+          "if last and last.step.startswith(LATER[self.asked.moment]):", "if False:"),
+    _code("hooks-beside-a-command", "Hooks run although a command of an earlier moment still runs.", RUNS,
+          '            if self.item.runs:\n                return {"moment"',
+          '            if False:\n                return {"moment"'),
     _code("command-unrecorded", "A command is not in the lock's item while it runs.", RUNS,
           "self.item.write(command, runs=True, more=self._begun(command))",
           "self.item.write(command, runs=False, more=self._begun(command))",
@@ -166,6 +185,12 @@ MUTATIONS = (
         leads("BeforeCutoverFailed?", "MeasureGap")]),
     Mutation("hooks-after-left-out", "The hooks after the cutover are left out.", CUTOVER, changes=[
         text("AfterCutover?", '"afterCutover" in $plan.hooks', "false")]),
+    Mutation("undo-forgotten", "Hooks of an interrupted execution are not undone by the next.", CUTOVER, changes=[
+        text("Undo?", " or $plan.undo", "")]),
+    Mutation("bake-of-milliseconds", "The bake is over at once.", CUTOVER, changes=[
+        payload("Bake", "bakeSeconds", 0.01)]),
+    Mutation("redriven-rollback-goes-on", "A redriven rollback describes and checks what is not its own.", CUTOVER,
+             changes=[payload(each, "redriven", NEVER) for each in ("DescribeRestored", "HealthCheckRestored")]),
     Mutation("hooks-not-undone", "Hooks are not undone.", CUTOVER, changes=[
         text("Undo?", '"afterRollback" in $plan.hooks and', "false and")]),
     # Changes and rollback.

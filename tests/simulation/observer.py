@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from domain.pair import Pair
 from domain.record import Record
 from guarantees.checker import Broken
 from guarantees.trace import CommandBegan, Entered, Event, Locked, Passed, Places, Seen, Unlocked
@@ -55,6 +56,7 @@ class Observer:
         self.broken: list[Broken] = []
         self._arns: dict[str, str] = {}
         self._described: dict[str, Places] = {}
+        self._unseen: dict[tuple[str, str], WatchedChange] = {}  # by state, a change that its function has not seen yet
         self._serving: dict[str, tuple[Any, ...]] = {}
         self._caught: set[tuple[str, str]] = set()  # the states of executions that have failed
         self._began = False
@@ -69,7 +71,11 @@ class Observer:
     def answered(self, call: Call, answer: Mapping[str, Any]) -> None:
         """A service has answered to a call, which took effect just now."""
         if call.service == "ec2" and call.action == "DescribeAddresses":
-            self._described[call.path] = self._shown(answer)
+            self._described[call.path] = shown = self._shown(answer)
+            name, _, state = call.path.partition("/")
+            change = self._unseen.get(key := (name, state.partition(".")[0]))
+            if change and change.instance_id == _place_in(shown, change, self._pair):
+                del self._unseen[key]
         elif call.service == "ec2" and call.action in ("AssociateAddress", "DisassociateAddress"):
             self._called(call)
         elif call.service == "dynamodb" and call.action == "UpdateItem":
@@ -160,6 +166,9 @@ class Observer:
                 self._caught.discard((arn, state))
                 self._happens(Entered(at, arn, state))
             case "passed" if (arn, state) not in self._caught:  # a state also ends by its Catch
+                if change := self._unseen.pop((execution.name, state), None):
+                    text = f"{state} passed, and its function has not seen {change.action} of {change.allocation_id}"
+                    self._judged([Broken("described-before-and-after", at, text)])
                 self._happens(Passed(at, arn, state, more if isinstance(more, dict) else None))
             case "failed":
                 self._caught.add((arn, state))
@@ -183,7 +192,9 @@ class Observer:
         execution = self._execution_of(call.path)
         if len(self._world.ec2.changes) != self._changes:
             for change in self._new_changes():
-                self._happens(_changed(change, execution, **known))
+                happened = _changed(change, execution, **known)
+                self._unseen[call.path.partition("/")[0], state] = happened
+                self._happens(happened)
             return
         given, places = call.parameters, self._world.ec2.places()
         to = given.get("InstanceId") or given.get("NetworkInterfaceId")
@@ -248,6 +259,11 @@ def _holder(item: Mapping[str, Any] | None) -> str | None:
     """The execution that holds the lock."""
     holder: str | None = (item or {}).get("execution", {}).get("S")
     return holder
+
+
+def _place_in(places: Places, change: WatchedChange, pair: Pair) -> str | None:
+    """Where these places show the address of a change."""
+    return places.production if change.allocation_id == pair.production else places.staging
 
 
 def _changed(change: Change, execution: str | None, **known: Any) -> WatchedChange:

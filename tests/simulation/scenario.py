@@ -131,7 +131,21 @@ class Outage:
         return f"every {self.action}: {self.how}, for {self.lasts} s, {self.when}"
 
 
-Actor = Outage | Start | Stop | Redrive | Answer | Move | Race | Interrupt
+@dataclass(frozen=True)
+class Lost:
+    """Step Functions loses the first try of a state, which starts late; then EC2 refuses the next change, if any, so
+    that its execution rolls back meanwhile."""
+
+    execution: str
+    state: str
+    refused: str | None
+
+    def __str__(self) -> str:
+        refused = f", and EC2 refuses {self.refused}" if self.refused else ""
+        return f"the first {self.state} of {self.execution} is lost, and starts late{refused}"
+
+
+Actor = Lost | Outage | Start | Stop | Redrive | Answer | Move | Race | Interrupt
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Schedule:
         self.deviations: dict[str, str] = {}
         self.faults = True  # once false, nothing deviates any more
         self.outages: list[Outage] = []
+        self.planned: dict[str, str] = {}  # the kinds of fate of some calls, by their keys, as actors want it
         self.disturbances = 0  # how many calls were not answered as usual
         self.one_of = ONE_OF[int(self.number("rate") * len(ONE_OF))]
         self._rate = 1 / self.one_of if self.one_of else 0.0
@@ -66,7 +67,7 @@ class Schedule:
         key = call.key
         draw = self._draw(key)
         deviates = self._may_deviate(key, draw, self._rate)
-        kind = self._forced.get(key)
+        kind = self._forced.get(key) or (self.planned.get(key) if self.faults else None)
         if kind is None and deviates:
             names = [name for name, each in KINDS.items() if each.applies(call)]
             kind = names[int(draw.share() * len(names))] if names else None

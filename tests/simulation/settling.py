@@ -5,9 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from domain.lock import LAST_CALL_SECONDS
 from domain.record import Record
-from guarantees.trace import Places
+from guarantees.trace import LAST_CALL_SECONDS, Places
 from local.systems_manager_runs import Result
 from tests.guarantees_seen_whole import ASKS
 from tests.simulation.executions import ABORTED, RUNNING, SUCCEEDED, TIMED_OUT, Execution

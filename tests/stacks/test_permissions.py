@@ -203,7 +203,7 @@ def test_no_role_may_do_anything_but_this(deployed: Deployed) -> None:
         "disassociate_address": own_log
         | TRACES
         | {"ec2:DescribeAddresses", "ec2:DisassociateAddress", "dynamodb:GetItem"},
-        "associate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:AssociateAddress"},
+        "associate_address": own_log | TRACES | {"ec2:DescribeAddresses", "ec2:AssociateAddress", "dynamodb:GetItem"},
         "measure_gap": own_log | TRACES | {"dynamodb:UpdateItem"},
         "report_outcome": own_log | TRACES | {"states:DescribeExecution"},
         "report_locks": own_log | TRACES | {"dynamodb:Scan"},

@@ -572,6 +572,36 @@ def test_staging_stays_if_the_execution_does_not_hold_the_lock_any_more(
     assert disassociate(ec2, **event)["changed"], "a change does not wait for DynamoDB"
 
 
+@pytest.mark.parametrize(
+    ("action", "keys"),
+    [
+        ("move production", {"comingFrom": "bittybot", "firstTry": True}),
+        ("move production", {"comingFrom": "bittybot", "firstTry": False}),
+        ("move staging", {"productionOn": None, "firstTry": True}),
+        ("restore", {"address": "staging"}),
+    ],
+)
+def test_no_address_moves_if_the_execution_does_not_hold_the_lock_any_more(
+    ec2: Ec2Account, table: LockTable, action: str, keys: dict[str, Any]
+) -> None:
+    if action == "restore":
+        keys = {**keys, "productionOn": ec2.place(ec2.bittybot).to_json()}
+    for record in ({}, {"execution": REQUEST["rollbackRequestedBy"]}):
+        table.put(pair="web", **record)
+        with pytest.raises(LockLost):
+            associate(ec2, action, ec2.place(ec2.tao), lock=LOCK, **keys)
+    assert ec2.changes == []
+
+
+def test_a_move_of_production_does_not_wait_for_the_lock_table(
+    ec2: Ec2Account, table: LockTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCK_TABLE", "unreadable")
+    ec2.take_off("staging")
+    move = {"comingFrom": "bittybot", "firstTry": True, "lock": {**LOCK, "pair": table.name}}
+    assert associate(ec2, "move production", ec2.place(ec2.tao), **move)["changed"]
+
+
 @pytest.mark.parametrize("first_try", [True, False])
 def test_production_stays_if_staging_is_back_on_the_idle_server(ec2: Ec2Account, first_try: bool) -> None:
     displaces = r"^The staging address .* is on tao; associating the production address .* would displace it\.$"

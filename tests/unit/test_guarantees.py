@@ -140,7 +140,7 @@ BROKEN: list[tuple[str, str, Callable[[], Trace]]] = [
         cutover(deploys=True).passes("DeployRelease").swaps())),
     ("nothing-before-the-checks", "staging was not freed", lambda: (
         cutover().moves("ReassociateProduction", PRODUCTION, B))),
-    ("described-before-each-change", "staging was moved without a look", lambda: (
+    ("described-before-and-after", "staging was moved without a look", lambda: (
         cutover().moves("DisassociateStaging", STAGING, None, described=None))),
     ("sound-after-a-failure", "staging is on no server", lambda: (
         cutover().swaps().moves("RestoreProduction", PRODUCTION, A).passes("DescribeRestored").releases("RolledBack"))),
