@@ -199,6 +199,8 @@ class GuaranteesSeenWhole(Guarantees):
         self._judge("described-before-and-after", described, f"{what}, and its function had not described it")
         back = not of_production or before.production is None or "Staging" not in change.state or before == after
         self._judge("changes-follow-the-plan", back, f"{what}, against the plan")
+        is_there = change.state == MOVE and described and described.staging == change.instance_id == before.staging
+        self._judge("changes-follow-the-plan", not is_there or after.staging, f"{what}, which displaced staging")
         taken = before.production not in (None, *self._servers, after.production)
         self._judge("nobody-is-displaced", self._is_race(change) or not taken, what)
         displaced = sorted({*change.displaced} - {*self._addresses})

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.systems_manager_runs import HANGS, Result
 from tests.simulation.executions import ARN, RUNNING, Execution
-from tests.simulation.fates import KINDS, Call
+from tests.simulation.fates import KINDS, STARTS_AT_ONCE, Call
 from tests.simulation.scenario import (
     BITTYBOT,
     COMMAND_SECONDS,
@@ -48,6 +48,7 @@ RESULTS: Mapping[CommandResult, Result] = {
 }  # fmt: skip
 GOOD_UNTIL_SECONDS = 3.0  # after the move, of a release that then fails
 SLOW_SECONDS = 0.9  # almost the timeout of a check
+LATE = ("started late", "invocation lost")
 BEFORE = "2026-09-01T00:00:00Z"
 LONG_AGO = f"{ARN}:execution:{CUTOVER}:long-ago"
 
@@ -176,7 +177,7 @@ class Actors:
     @act.register
     def _(self, actor: Lost) -> None:
         planned = self._simulation.schedule.planned
-        planned[f"{actor.execution}/{actor.state}.1/lambda Invoke.1"] = "invocation lost"
+        planned[f"{actor.execution}/{actor.state}.1/lambda Invoke.1"] = LATE[actor.state in STARTS_AT_ONCE]
         if actor.refused:
             planned[f"{actor.execution}/{actor.refused}.1/ec2 AssociateAddress.1"] = "refused"
 

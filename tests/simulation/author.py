@@ -315,7 +315,7 @@ class _Author:
             ("ReassociateStaging", "entered", "production", live),
             ("RestoreProduction", "entered", "production", "stranger"),
             ("ReassociateProduction", "entered", "production", "nowhere"),
-            ("DisassociateStaging", "entered", "staging", live),
+            ("DisassociateStaging", "entered", "staging", live), ("ReassociateProduction", "entered", "staging", idle),
             ("ReassociateProduction", "entered", "production", "stranger"),
             ("DescribeRestored", "entered", "staging", "stranger"),
             ("DisassociateStaging", "entered", "production", "nowhere"),

@@ -153,9 +153,12 @@ def _refused(kind: str, error: Callable[[Call], AwsError]) -> Fates:
     return lambda call, draw: Fate(kind, None, draw.between(SHORTEST, LONGEST), error(call))
 
 
+def _state(call: Call) -> str:
+    return call.path.rpartition("/")[2].partition(".")[0]
+
+
 def _lost_invocation(call: Call, draw: Draw) -> Fate:
-    state = call.path.rpartition("/")[2].partition(".")[0]
-    effect = draw.between(0, AT_ONCE_SECONDS if state in STARTS_AT_ONCE else COLD_START_SECONDS)
+    effect = draw.between(0, AT_ONCE_SECONDS if _state(call) in STARTS_AT_ONCE else COLD_START_SECONDS)
     return Fate("invocation lost", effect, draw.between(0, 2 * COLD_START_SECONDS), closed=True)
 
 
@@ -241,6 +244,11 @@ KINDS = {
     "invocation lost": Kind(
         "Step Functions may lose the connection to Lambda (Lambda.SdkClientException). The function runs on.",
         _invocation, _lost_invocation,
+    ),
+    "started late": Kind(
+        "As above. Step Functions may notice at once, and a function without a warm environment starts seconds later.",
+        lambda call: _invocation(call) and _state(call) not in STARTS_AT_ONCE,
+        lambda call, draw: Fate("started late", draw.between(2, COLD_START_SECONDS), draw.share(), closed=True),
     ),
     "invocation never answered": Kind(
         "Step Functions may wait in vain for an answer until the state's own timeout. The function runs on.",
