@@ -199,7 +199,9 @@ class GuaranteesSeenWhole(Guarantees):
         self._judge("described-before-and-after", described, f"{what}, and its function had not described it")
         back = not of_production or before.production is None or "Staging" not in change.state or before == after
         self._judge("changes-follow-the-plan", back, f"{what}, against the plan")
-        is_there = change.state == MOVE and described and described.staging == change.instance_id == before.staging
+        # Production that was on no server goes to the idle server in any case: staging may not be able to leave it.
+        is_there = described and described.production and described.staging == change.instance_id == before.staging
+        is_there = is_there and change.state == MOVE
         self._judge("changes-follow-the-plan", not is_there or after.staging, f"{what}, which displaced staging")
         taken = before.production not in (None, *self._servers, after.production)
         self._judge("nobody-is-displaced", self._is_race(change) or not taken, what)
