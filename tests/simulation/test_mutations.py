@@ -20,7 +20,8 @@ RUN = (
     "production-in-two-calls", "stranger-loses-production", "redriven-goes-on", "last-look-left-out",
     "failure-rejects-nothing", "release-ignored", "command-unrecorded", "lock-taken-from-a-holder",
     "lock-released-before-the-rollback", "takeover-does-not-wait", "staging-not-restored", "production-not-restored",
-    "restored-without-description", "notice-missing", "repair-keeps-the-lock",
+    "restored-without-description", "notice-missing", "repair-keeps-the-lock", "change-not-waited-for",
+    "staging-displaced",
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def waiting(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:dynamodb:updateItem.waitForTaskToken",
         "Arguments": {**table, "UpdateExpression": UPDATE, "ExpressionAttributeValues": values},
-        "TimeoutSeconds": 60,
+        "TimeoutSeconds": 86_400,  # the time scale of the tests shortens it, too
         "End": True,
     }
     definition = {"QueryLanguage": "JSONata", "StartAt": "WaitForApproval", "States": {"WaitForApproval": wait}}
