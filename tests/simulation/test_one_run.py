@@ -109,20 +109,23 @@ def test_a_rollback_just_after_a_cutover_does_not_believe_what_ec2_showed_before
 
 
 def test_hooks_that_were_lost_and_start_during_the_hooks_of_the_rollback_do_nothing() -> None:
-    """In seed 9004034, they cancelled its command, which then ran twice."""
-    hooks = ("pair beforeCutover", "pair afterRollback", "pair command-afterRollback0", "actor race")
-    story = simulated("--seed", "9004034", "--verbose", "--only", *hooks, "cutover-1/BeforeCutover.1/lambda Invoke.1")
+    """In seed 11, that late. They cancelled the command of the rollback, and ran again."""
+    hooks = [each for moment in ("beforeCutover", "afterRollback") for each in ("--force", f"pair {moment}", "runs")]
+    hangs = ("--force", "pair command-afterRollback0", "hangs")
+    late = ("--force", "cutover-1/BeforeCutover.1/lambda Invoke.1", "started late")
+    rolls_back = ("--force", "cutover-1/ReassociateProduction.1/ec2 AssociateAddress.1", "refused")
+    story = simulated("--seed", "11", "--verbose", "--only", *hooks, *hangs, *late, *rolls_back)
 
     assert "BeforeCutover.1, dynamodb GetItem.1" in story.partition("entered AfterRollback")[2]
     assert "cutover-1 RolledBack" in story
 
 
 def test_an_execution_that_is_redriven_at_the_end_of_its_rollback_asks_nobody_to_undo_what_others_did_since() -> None:
-    """In seed 9012163, it ended RollbackFailed after the cutover of another, with commands that lead back."""
-    actors = ("pair tao-live", "pair record", "actor cutover-2", "actor stop", "actor redrive", "actor race")
-    calls = ("DescribeAddresses.1/dynamodb GetItem.1", "AcquireLock.1/dynamodb UpdateItem.1", "MeasureGap.1/web GET.2",
-             "ReassociateProduction.1/lambda Invoke.1")  # fmt: skip
-    story = simulated("--seed", "9012163", "--only", *actors, *(f"cutover-1/{call}" for call in calls))
+    """In seed 274, it ended RollbackFailed after the cutover of another, with commands that lead back."""
+    acts = [each for actor in ("stop", "redrive", "cutover-2") for each in ("--force", f"actor {actor}", "acts")]
+    rolls_back = ("--force", "cutover-1/ReassociateProduction.1/ec2 AssociateAddress.1", "refused")
+    story = simulated("--seed", "274", "--only", *acts, *rolls_back)
 
     assert "cutover-2 CUT_OVER" in story
-    assert "failed HealthCheckRestored: Redriven" in story
+    assert "Redriven" in story.partition("someone redrives cutover-1")[2]
+    assert "cutover-1 PreflightFailed" in story
