@@ -12,7 +12,7 @@ from guarantees.trace import Changed, CommandBegan, Ended, Event, Execution, Pla
 GUARANTEES: Mapping[str, str] = {
     "production-stays-on-a-server": "No call of ours takes production off a server: it moves in one call.",
     "nothing-before-the-checks": "Nothing changes before the checks and the approval, except that staging is repaired.",
-    "described-before-and-after": "Who changes an address describes both before, and until it sees the change.",
+    "described-before-and-after": "A function describes both addresses before and after it changes one.",
     "sound-after-a-failure": "After a failure, production is where it was and the pair sound, or it is RollbackFailed.",
     "the-outcome-is-true": "The addresses stand as the outcome says, and nothing else was changed than it says.",
     "changes-follow-the-plan": "Each change is a step of the plan, and is made once. A dry run changes nothing.",

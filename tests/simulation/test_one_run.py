@@ -109,7 +109,7 @@ def test_a_rollback_just_after_a_cutover_does_not_believe_what_ec2_showed_before
 
 
 def test_hooks_that_were_lost_and_start_during_the_hooks_of_the_rollback_do_nothing() -> None:
-    """In seed 11, that late. They cancelled the command of the rollback, and ran again."""
+    """In seed 11, they start so late. They cancelled the command of the rollback, and ran again."""
     hooks = [each for moment in ("beforeCutover", "afterRollback") for each in ("--force", f"pair {moment}", "runs")]
     hangs = ("--force", "pair command-afterRollback0", "hangs")
     late = ("--force", "cutover-1/BeforeCutover.1/lambda Invoke.1", "started late")

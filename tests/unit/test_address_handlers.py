@@ -593,12 +593,13 @@ def test_no_address_moves_if_the_execution_does_not_hold_the_lock_any_more(
     assert ec2.changes == []
 
 
+@pytest.mark.usefixtures("table")
 def test_a_move_of_production_does_not_wait_for_the_lock_table(
-    ec2: Ec2Account, table: LockTable, monkeypatch: pytest.MonkeyPatch
+    ec2: Ec2Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCK_TABLE", "unreadable")
     ec2.take_off("staging")
-    move = {"comingFrom": "bittybot", "firstTry": True, "lock": {**LOCK, "pair": table.name}}
+    move = {"comingFrom": "bittybot", "firstTry": True, "lock": LOCK}
     assert associate(ec2, "move production", ec2.place(ec2.tao), **move)["changed"]
 
 

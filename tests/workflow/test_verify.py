@@ -518,7 +518,7 @@ def test_the_exit_code_says_whether_a_guarantee_is_broken(cutover: History, caps
     assert main(["verify", arn], session=services(cutover)) == 0
     out = capsys.readouterr().out
     assert "\nholds        Each change is a step of the plan, and is made once. A dry run changes nothing\n" in out
-    assert "\nnot known    Who changes an address describes both" in out
+    assert "\nnot known    A function describes both addresses" in out
     no_rehearsal(cutover)
     cutover.smooth()
     assert main(["verify", arn, "--json"], session=services(cutover)) == 1
