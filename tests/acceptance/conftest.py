@@ -83,6 +83,9 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             progress.heading("Before the tests")
             restore(interrupts)
             return (yield)
+        except KeyboardInterrupt:
+            # Without the frames that it came through: pytest fails if one of them is at an instruction without a line.
+            raise KeyboardInterrupt from None
         finally:
             interrupts.is_ending = True
             temporary.remove_all()

@@ -18,7 +18,7 @@ SHOWN_SECONDS = 60  # until EC2 shows a change
 
 TAG = "eip-cutover:test-pair"  # "true" on what may be moved and broken at will
 SLOW = "slow"  # a release whose deployment takes 8 s more, for what must happen meanwhile
-VERY_SLOW = "very-slow"  # 50 s: longer than a repair waits before it cancels the command
+VERY_SLOW = "very-slow"  # 50 s: longer than a repair waits before it cancels the command, and than an interrupt takes
 
 Role = Literal["production", "staging"]
 ROLES: tuple[Role, ...] = get_args(Role)

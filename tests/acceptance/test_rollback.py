@@ -2,7 +2,7 @@
 
 import json
 
-from tests.acceptance.pair_on_aws import SLOW, PairOnAws
+from tests.acceptance.pair_on_aws import VERY_SLOW, PairOnAws
 from tests.acceptance.truth import require, unchanged
 from tests.acceptance.watch import stays_up
 
@@ -26,7 +26,7 @@ def test_two_rollbacks_at_once_take_a_release_back_once_that_only_users_find_bro
 def test_a_rollback_ends_a_deployment_that_runs(sound: PairOnAws) -> None:
     live, _ = sound.live_and_idle()
     with unchanged(sound):
-        arn = sound.start(sound.about({"release": sound.new_release(SLOW)}))
+        arn = sound.start(sound.about({"release": sound.new_release(VERY_SLOW)}))
         sound.await_state(arn, "DeployRelease")
         rollback = sound.execute(sound.about({"rollback": True}))
         require(sound, rollback, "ALREADY_LIVE", live=live)

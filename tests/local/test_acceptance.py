@@ -143,7 +143,7 @@ def test_a_second_interrupt_says_how_the_pair_is_left_and_the_next_run_makes_it_
     assert f"bittybot ({bittybot}) is stopped. {lock.execution} holds the pair, and runs. " in left, suite.text
     assert "`make acceptance` makes the pair sound again" in left
     assert "Traceback" not in suite.text
-    aws.wait(lock.execution)
+    aws.wait(aws.start({"rollback": True}))  # which ends what holds the pair
     suite = run(aws.environment, "-k", "live_already")
     assert suite.exit_code == 0, suite.text
     assert places(aws) == AS_BEFORE
