@@ -92,8 +92,7 @@ def cli() -> None:
     """Switch a pair's production address to its idle server, and show the state of the pair.
 
     The account and the Region come from your AWS settings (AWS_PROFILE, AWS_REGION, ...). Everything else comes from
-    the outputs of the stack.
-    """
+    the outputs of the stack."""
 
 
 @cli.command(epilog=CODES, params=[PAIR, *START, *REPORT])
@@ -112,8 +111,7 @@ def start(*, account: Account, as_json: bool, detailed: bool, **request: Any) ->
 def watch(*, account: Account, execution: str | None, **report: bool) -> int:
     """Follow an execution that was started elsewhere.
 
-    EXECUTION is a name or an ARN. The default is the running execution, or the newest if no execution runs.
-    """
+    EXECUTION is a name or an ARN. The default is the running execution, or the newest if no execution runs."""
     if execution is None:
         newest = next(account.executions(statusFilter="RUNNING"), None) or next(account.executions(), None)
         if newest is None:
@@ -160,8 +158,7 @@ def rollback(*, account: Account, pair: str | None, dryRun: bool, **report: Any)
     """Make the server live again that was live before the last cutover.
 
     The workflow decides what that is, skips the same checks as `start --emergency`, and makes a running execution of
-    the pair roll back. Requested again, it changes nothing (ALREADY_LIVE).
-    """
+    the pair roll back. Requested again, it changes nothing (ALREADY_LIVE)."""
     return _started(account, "rollback", {"pair": pair, "dryRun": dryRun, "rollback": True}, **report)
 
 
@@ -182,8 +179,7 @@ def unlock(*, account: Account, pair: str | None, **report: Any) -> int:
     """Repair the pair of a dead lock, and release the lock.
 
     A lock is dead if its execution has ended. The repair waits until that execution's last call is over, puts staging
-    on the idle server, keeps production where it is, and releases the lock. It refuses a lock whose execution runs.
-    """
+    on the idle server, keeps production where it is, and releases the lock. It refuses a lock whose execution runs."""
     return _started(account, "unlock", {"pair": chosen_pair(account, pair).name}, repair=True, **report)
 
 
@@ -192,8 +188,7 @@ def commands(*, account: Account, pair: str | None, as_json: bool) -> None:
     """Print the `aws ec2` commands that make either server live.
 
     They need EC2 only, and are for every state that a pair can be in. Keep them where you can read them when this
-    client, Step Functions or the console does not answer.
-    """
+    client, Step Functions or the console does not answer."""
     document, rows = ways(account, chosen_pair(account, pair))
     _show(document, [rows], as_json=as_json)
 
@@ -276,8 +271,7 @@ def _started(account: Account, command: str, request: JsonObject, *, repair: boo
     request = {key: value for key, value in request.items() if value not in (None, False)}
     arn = account.arn_of(name, repair=repair)
     with _interruptible(account, arn, "It may have been started"):
-        is_new = account.start(arn, request)
-    how = "started" if is_new else "already exists with the same input, so nothing was started"
+        how = "started" if account.start(arn, request) else "already exists with the same input, so nothing was started"
     return _followed(account, arn, f"{name} {how}: {arn}", **report)
 
 

@@ -107,6 +107,7 @@ class Guarantees:
     def _pass(self, event: trace.Passed, execution: Execution) -> None:
         if event.state == "DescribeAddresses":
             execution.plan, execution.passed = event.output or {}, {}
+        execution.answered_at = event.at if event.state == "HealthCheckProduction" else execution.answered_at
         execution.passed[event.state.removesuffix("InVpc")] = self._number
 
     def _free(self, by: str | None) -> None:
@@ -224,3 +225,6 @@ class Guarantees:
             needed += ["AfterCutover"] if "afterCutover" in plan["hooks"] and not plan["rollback"] else []
             missing = [each for each in needed if each not in execution.passed]
             self._judge("only-good-releases-go-live", not missing, f"{what}, without {missing}")
+            baked = self._at - execution.answered_at
+            long = baked > plan["bakeSeconds"] - 1  # the workflow counts in whole seconds
+            self._judge("only-good-releases-go-live", long, f"{what}, {baked:.1f} s after its server answered")

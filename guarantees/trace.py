@@ -113,11 +113,12 @@ class Ended(Step):
 @dataclass
 class Execution:
     """What the events so far say of an execution. `entered` and `passed` number its states, `passed` since its plan.
-    Its outcome counts from the moment of the number `first`."""
+    Its outcome counts from the moment of the number `first`; its new server answered as production at `answered_at`."""
 
     arn: str
     plan: Json = field(default_factory=dict)
     planned_at: float = 0.0
+    answered_at: float = 0.0
     entered: dict[str, int] = field(default_factory=dict)
     passed: dict[str, int] = field(default_factory=dict)
     changes: list[Changed] = field(default_factory=list)

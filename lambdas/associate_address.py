@@ -40,17 +40,20 @@ class RestoreAddressEvent(RehearseAssociateEvent):
 
     production_on: PlannedPlace
     redriven: bool
+    first_try: bool = False
     lock: dict[str, str] | None = None  # as in `RollbackRequest`
 
 
 @dataclass(frozen=True, kw_only=True)
 class MoveEvent(AssociateEvent):
-    """`action` is "move production": move it there from the server `coming_from`, null: from no server. Or it is "move
-    staging", while production is on `production_on`, null: none; `coming_from` is optional."""
+    """`action` is "move production": move it there from the server `coming_from` and the association
+    `association_id`, null: from no server. Or it is "move staging", while production is on `production_on`, null: none;
+    `coming_from` is optional."""
 
     first_try: bool
     redriven: bool
     coming_from: str | None = None
+    association_id: str | None = None
     production_on: PlannedPlace | None = None
     lock: dict[str, str] | None = None
 
@@ -61,8 +64,8 @@ def handler(
 ) -> Json:
     """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
     Returns `{"address": {…as it is now}, "changed": bool, "requestId": EC2's}`; a rehearsal `{"changed": false}`.
-    Raises AddressMoved, MovedMeanwhile, LockLost, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled and
-    EC2Unavailable."""
+    Raises AddressMoved, MovedMeanwhile, LockLost, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled,
+    EC2Unavailable and RecordUnavailable."""
     pair = deployed_pairs()[event["pair"]]
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
     if event["server"] is None:
@@ -72,16 +75,17 @@ def handler(
         addresses.rehearse_associate(read(RehearseAssociateEvent, event).address, place)
         return {"changed": False}
     refuse_redriven(redriven=event["redriven"])
-    RollbackRequest(event.get("lock")).refuse_change(first_try=False)
+    RollbackRequest(event.get("lock")).refuse_change(first_try=event.get("firstTry", False))
     if event["action"] == "restore":
         asked = read(RestoreAddressEvent, event)
         home = pair.place(asked.production_on.name, asked.production_on.private_ip)
         address, changed = addresses.restore(asked.address, place, production_on=home)
     else:
         move = read(MoveEvent, event)
-        on, source, first = move.production_on, pair.server_named(move.coming_from), move.first_try
+        on, first, old = move.production_on, move.first_try, move.association_id
+        source = pair.place(move.coming_from) if move.coming_from else None
         if move.action == "move production":
-            address, changed = addresses.move_production(place, coming_from=source, first_try=first)
+            address, changed = addresses.move_production(place, coming_from=source, old=old, first_try=first)
         else:
             live = pair.place(on.name, on.private_ip) if on else None
             address, changed = addresses.move_staging(place, coming_from=source, production_on=live, first_try=first)

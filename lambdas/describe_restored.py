@@ -55,8 +55,7 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = tim
         )
 
     def as_planned(production: Address, staging: Address) -> bool:
-        at_live = production.stands_at(live) if live else not production.is_associated
-        return at_live and (idle is None or staging.stands_at(idle))
+        return production.stands_at(live) and (idle is None or staging.stands_at(idle))
 
     production, staging, complete = addresses.look_until(as_planned)
     if not complete:

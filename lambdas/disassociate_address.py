@@ -54,7 +54,7 @@ def handler(
     live = pair.place(asked.live.name, asked.live.private_ip) if asked.live else None
     idle = pair.place(asked.idle.name, asked.idle.private_ip)
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
-    RollbackRequest(asked.lock).refuse_change(first_try=asked.first_try)
+    RollbackRequest(asked.lock).refuse_change(first_try=asked.first_try, refuses=True)
     if asked.association_id is None:
         return {"address": addresses.look()[1].to_json(), "changed": False}
     address, changed = addresses.disassociate_staging(asked.association_id, idle, live=live, first_try=asked.first_try)

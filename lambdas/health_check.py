@@ -158,11 +158,9 @@ def _listening(event: HealthCheckEvent) -> list[Callable[[Stop], None]]:
     return [listen] if event.lock and "LOCK_TABLE" in os.environ else []
 
 
-def _report(
-    event: HealthCheckEvent, title: str, polled: list[Polled], message: Callable[..., str], **more: Any
-) -> None:
+def _report(event: HealthCheckEvent, what: str, polled: list[Polled], message: Callable[..., str], **more: Any) -> None:
     """Logs the results and publishes the latency of good probes. Raises the error of the first check that failed."""
-    logger.info(title, extra=_result(event, polled) | more)
+    logger.info(what, extra=_result(event, polled) | more)
     latency = tuple(finding.milliseconds for each in polled for finding in each.last_findings if finding.is_good)
     dimensions = {"address": event.address.name, "server": event.server.name}
     emit([Metric("HealthCheckLatency", MetricUnit.Milliseconds, latency, (dimensions,))])

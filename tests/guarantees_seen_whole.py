@@ -92,6 +92,7 @@ class GuaranteesSeenWhole(Guarantees):
         self._commands: list[CommandBegan] = []  # that run
         self._serving: dict[str | None, tuple[int, Serving]] = {}
         self._displaced: tuple[str | None, str, float, int] | None = None  # production, by the state of an execution
+        self._hooked: Execution | None = None  # interrupted after its first hook, and production did not move
         self._person_asked = False
         self._started: dict[str | None, float] = {}
 
@@ -290,6 +291,7 @@ class GuaranteesSeenWhole(Guarantees):
         asks = ASKS.search(f"{ended.cause} {(ended.output or {}).get('warnings')}")
         self._person_asked = self._person_asked or asks is not None
         made, redriven = execution.changes, execution.ended_at is not None
+        self._judge_hooks_of_another(ended, execution, what)
         super()._end(ended, execution)
         begun = ended.is_interruption and not plan.get("rollback") and not self._is_as_before(execution)
         begun = begun and any(each.state != "RepairStaging" for each in made)
@@ -298,6 +300,20 @@ class GuaranteesSeenWhole(Guarantees):
             self._note_cutover(outcome, execution, what, failed=failed)
             self._unfinished |= {idle.name} if begun and (idle := self._idle(execution)) else set()
         self._succeeded |= {execution.arn} if ended.status == "SUCCEEDED" else set()
+
+    def _judge_hooks_of_another(self, ended: Ended, execution: Execution, what: str) -> None:
+        """What the hooks of an interrupted execution did is undone by the next one that holds the lock."""
+        before, plan = self._hooked, execution.plan
+        if ended.is_interruption:
+            began = "beforeCutover0" in execution.steps and "afterRollback0" not in execution.steps
+            stays = not self._moments or self._moments[-1][1].production == execution.server("live")
+            self._hooked = execution if began and stays and execution.record is None else before
+        elif before and execution.record and plan and not plan["dryRun"]:
+            self._hooked = None
+            undone = ended.outcome == "CUT_OVER" or "AfterRollback" in execution.entered or before is execution
+            undone = undone or before.server("live") != plan["production"]["instanceId"]
+            left = undone or "afterRollback" not in plan["hooks"]
+            self._judge("hooks-are-undone", left, f"{what}, and what the hooks of {before.arn} did stays")
 
     def _is_as_before(self, execution: Execution) -> bool:
         """Whether staging was on no server, and is so again: then the record cannot tell that a cutover had begun."""

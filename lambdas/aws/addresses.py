@@ -10,7 +10,7 @@ from typing import Any
 
 from aws.calls import ONCE, ONE_CALL_SECONDS, Clock, Ec2, Sleep, aws_client, rehearsed, translated
 from domain.errors import AddressMoved, EC2Refused, EC2Throttled, EC2Unavailable, MovedMeanwhile
-from domain.pair import Address, AddressName, Json, Pair, Place, Server, deployed_pairs
+from domain.pair import Address, AddressName, Json, Pair, Place, deployed_pairs
 from domain.plan import Standing
 from domain.text import capitalized
 
@@ -57,15 +57,20 @@ class Addresses:
         by_id = {address["AllocationId"]: address for address in shown}
         return self._pair.address("production", by_id[ids[0]]), self._pair.address("staging", by_id[ids[1]])
 
-    def move_production(self, place: Place, *, coming_from: Server | None, first_try: bool) -> Changed:
-        """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server.
-        If it is elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it. If
-        staging is there, EC2 shows what was before, or the execution has rolled back: functions may start 10 s late."""
-        production, staging = self._look_before("production", place, first_try=first_try)
+    def move_production(self, place: Place, *, coming_from: Place | None, old: str | None, first_try: bool) -> Changed:
+        """Moves production to a place in one call, or finds it there. Without `coming_from`, it must be on no server,
+        and otherwise there by the `old` association, which a rollback replaces: functions may start 10 s late. If it is
+        elsewhere: AddressMoved, or on a later try MovedMeanwhile, since an earlier one may have moved it."""
+
+        def is_planned(production: Address, _: Address) -> bool:
+            return production.stands_at(coming_from) and production.association_id == old
+
+        production, staging = self._look_before(is_planned, first_try=first_try)
         if production.stands_at(place):
             return production, False
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
-        _expect(production, coming_from, moved)
+        if not is_planned(production, staging):
+            raise moved(_elsewhere(production, f"{coming_from}, by {old}" if coming_from else "no server"))
         if coming_from:  # otherwise, staging may be on a place that it cannot leave
             _refuse_to_displace(staging, production, place)
         with self._from_where_it_was("production", place, moved):
@@ -73,13 +78,17 @@ class Addresses:
         return production, True
 
     def move_staging(
-        self, place: Place, *, coming_from: Server | None, production_on: Place | None, first_try: bool
+        self, place: Place, *, coming_from: Place | None, production_on: Place | None, first_try: bool
     ) -> Changed:
         """As `move_production`, for staging, while production is on the server of `production_on`, or on no server.
         Without `coming_from`, EC2 refuses the call if staging is on a server that DescribeAddresses does not show."""
-        production, staging = self._look_before("staging", place, first_try=first_try)
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
-        live = production_on and production_on.server
+        live = production_on and Place(production_on.server)
+
+        def is_planned(production: Address, staging: Address) -> bool:
+            return production.stands_at(live) and staging.stands_at(coming_from)
+
+        production, staging = self._look_before(is_planned, first_try=first_try)
         if not first_try:
             self._undo_displacement(production, staging, place, production_on)
         _expect(production, live, moved)
@@ -172,11 +181,14 @@ class Addresses:
     def disassociate_staging(self, old: str, idle: Place, *, live: Place | None, first_try: bool) -> Changed:
         """Ends the `old` association of staging, or finds it ended; never one that was made since. On the first try,
         AddressMoved: an address is not as planned (no `live`: production on no server). Later, MovedMeanwhile."""
-        production, staging = self.look()
+
+        def is_planned(production: Address, staging: Address) -> bool:
+            return production.stands_at(live) and staging.stands_at(idle) and staging.association_id == old
+
+        production, staging = self._look_before(is_planned, first_try=first_try)
         if first_try:
-            _expect(staging, idle, AddressMoved)
             _expect(production, live, AddressMoved)
-        if staging.association_id is None:
+        elif staging.association_id is None:
             return staging, False
         if not staging.stands_at(idle) or staging.association_id != old:
             raise (AddressMoved if first_try else MovedMeanwhile)(_elsewhere(staging, f"{idle}, by {old}"))
@@ -203,13 +215,16 @@ class Addresses:
             production, staging = self.look()
         return production, staging, as_it_should(production, staging)
 
-    def _look_before(self, name: AddressName, place: Place, *, first_try: bool) -> tuple[Address, Address]:
-        """Describes both. EC2Unavailable on a first try that saw the address in place, as before an earlier change."""
-        production, staging = self.look()
-        if first_try and _named(name, production, staging).stands_at(place):
-            production, staging, left = self.look_until(lambda *both: not _named(name, *both).stands_at(place))
-            if left:
-                raise EC2Unavailable(f"DescribeAddresses has shown {name} where it was before.")
+    def _look_before(self, planned: Callable[[Address, Address], bool], *, first_try: bool) -> tuple[Address, Address]:
+        """Describes both; on a first try, until they are as planned, or stay as they are. If they were not at first,
+        EC2 may show them late, or this try may be late, after a rollback: EC2Unavailable, and the next try decides."""
+        before = self.look()
+        if not first_try or planned(*before):
+            return before
+        production, staging, seen = self.look_until(planned)
+        if seen:
+            was = " and ".join(f"{address} {address.place}" for address in before)
+            raise EC2Unavailable(f"DescribeAddresses has shown {was}, and shows the plan now.")
         return production, staging
 
     def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> tuple[Address, Address]:
@@ -277,10 +292,9 @@ def _target(allocation_id: str, place: Place) -> Json:
     return {"AllocationId": allocation_id, **target, **private_ip}
 
 
-def _expect(address: Address, planned: Place | Server | None, error: Moved) -> None:
-    """Raises the error if the address is not at the planned place, anywhere on the server, or without both on none."""
-    place = Place(planned) if isinstance(planned, Server) else planned
-    if not (address.stands_at(place) if place else not address.is_associated):
+def _expect(address: Address, place: Place | None, error: Moved) -> None:
+    """Raises the error if the address is not at the planned place, or without one on no server."""
+    if not address.stands_at(place):
         raise error(_elsewhere(address, str(place or "no server")))
 
 

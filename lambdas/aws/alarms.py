@@ -72,8 +72,7 @@ def watch(
     cannot be read, it tries again, at the end three times in all; that is not wrong if it is `tolerant`."""
     begin, last_reads = clock(), 0
     while True:
-        began = clock() - begin
-        last = began >= seconds
+        last = (began := clock() - begin) >= seconds
         last_reads += last
         states = read()
         if states.in_alarm:

@@ -70,11 +70,9 @@ class LockItem:
         self.command = Command.from_text(self._text) if self._text else None
         self.runs = "commandRuns" in item
 
-    def _update(
-        self, attributes: Mapping[str, str], condition: str, *, remove: str = "", before: str | None = None
-    ) -> Any:
-        given = {**attributes, "me": self.execution, **({"before": before} if before else {})}
-        assigned = ", ".join(f"{name} = :{name}" for name in attributes)
+    def _update(self, values: Mapping[str, str], condition: str, *, remove: str = "", before: str | None = None) -> Any:
+        given = {**values, "me": self.execution, **({"before": before} if before else {})}
+        assigned = ", ".join(f"{name} = :{name}" for name in values)
         parameters = {
             "UpdateExpression": f"{f'SET {assigned}' if assigned else ''} {f'REMOVE {remove}' if remove else ''}",
             "ConditionExpression": condition,
@@ -95,13 +93,14 @@ class RollbackRequest:
         """Raises RollbackRequested if the execution still holds the lock and was asked to roll back."""
         self._holds_lock(refuses=True)
 
-    def refuse_change(self, *, first_try: bool) -> None:
-        """As `refuse` on the first try, and LockLost if the execution does not hold the lock any more: a function may
-        start 10 s late, when another try has succeeded and its execution has rolled back and ended."""
-        if self._lock and not self._holds_lock(refuses=first_try):
+    def refuse_change(self, *, first_try: bool, refuses: bool = False) -> None:
+        """LockLost if the execution does not hold the lock any more: a function may start 10 s late, when another try
+        has succeeded and its execution has rolled back and ended. A first try must know that (RecordUnavailable), since
+        a later one follows it; and if it `refuses`, does what `refuse` does."""
+        if self._lock and not self._holds_lock(refuses=first_try and refuses, must_know=first_try):
             raise _lost(self._lock["pair"])
 
-    def _holds_lock(self, *, refuses: bool) -> bool:
+    def _holds_lock(self, *, refuses: bool, must_know: bool = False) -> bool:
         """Whether it does, as far as is known. If it `refuses`, raises RollbackRequested."""
         if self._lock is None or "LOCK_TABLE" not in os.environ:
             return True
@@ -109,6 +108,8 @@ class RollbackRequest:
             # A change must not wait, and a loop reads again.
             item = _read(self._client or aws_client("dynamodb", HURRIED), self._lock["pair"])
         except RecordUnavailable as problem:
+            if must_know:
+                raise
             logger.warning(str(problem))
             return True
         holds = bool(item.get("execution", {}).get("S") == self._lock["execution"])

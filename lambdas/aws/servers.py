@@ -50,8 +50,7 @@ class Servers:
             interface = _interface(each, groups.get(each["AvailabilityZone"]))
             attached_to[each["Attachment"].get("InstanceId", "")][interface.network_interface_id] = interface
         instances = {each: _instance(shown.get(each, {}), attached_to[each]) for each in ids}
-        offered_to = self._offered_to(warnings) if with_offers else {}
-        return Picture(instances, offered_to, tuple(warnings))
+        return Picture(instances, self._offered_to(warnings) if with_offers else {}, tuple(warnings))
 
     def _border_groups(self, names: list[str], warnings: list[str]) -> dict[str, str]:
         """The network border group of each zone, as far as EC2 says. Source: EC2 API Reference, AvailabilityZone."""

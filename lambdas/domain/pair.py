@@ -156,8 +156,10 @@ class Address:
     def is_associated(self) -> bool:
         return self.association_id is not None
 
-    def stands_at(self, place: Place) -> bool:
-        """Whether it is on this server, and on this private address if the place names one."""
+    def stands_at(self, place: Place | None) -> bool:
+        """Whether it is on this server, and on this private address if the place names one; without one, on none."""
+        if place is None:
+            return not self.is_associated
         on_server = place.server.holds(self.instance_id, self.network_interface_id)
         return on_server and place.private_ip in (None, self.private_ip)
 

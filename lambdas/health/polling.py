@@ -71,11 +71,9 @@ def bake(check: Check, probe: Prober, seconds: float, stop: Stop, clock: Clock =
     return _loop(check, probe, stop, clock, verdict, last=seconds)
 
 
-def _loop(
-    check: Check, probe: Prober, stop: Stop, clock: Clock, verdict_after: Rule, *, last: float | None = None
-) -> Polled:
+def _loop(check: Check, probe: Prober, stop: Stop, clock: Clock, rule: Rule, *, last: float | None = None) -> Polled:
     """In a bake, the first probe is due after an interval, and one at `last`. A late probe does not delay those after
-    it. `verdict_after` gets the findings, the time since the beginning, and when the next probe is due."""
+    it. `rule` gets the findings, the time since the beginning, and when the next probe is due."""
     begin, due, probe_count = clock(), 0 if last is None else min(check.interval_seconds, last), 0
     kept = None if last is None else max(KEPT_FINDINGS, check.unhealthy_threshold_count)
     findings: deque[Finding] = deque(maxlen=kept)
@@ -90,7 +88,7 @@ def _loop(
         now = clock() - begin
         due = max(due + check.interval_seconds, now)
         due = min(due, last) if last is not None and now < last else due
-        verdict = verdict_after(list(findings), now, due)
+        verdict = rule(list(findings), now, due)
     return Polled(check, verdict, list(findings), probe_count)
 
 

@@ -77,17 +77,15 @@ def longest_bake(pair: Pair) -> int:
     return bake + max(check.probes_after_a_bake for check in pair.healthCheck) if bake else 0
 
 
-def python_function(
-    scope: Construct, construct_id: str, module: str, *, timeout: Duration, **options: Any
-) -> lambda_.Function:
+def python_function(scope: Construct, name: str, module: str, *, timeout: Duration, **options: Any) -> lambda_.Function:
     """The function whose handler is in `module`, with `options` of the CDK: its code, its environment, its memory."""
     kept = RetentionDays.SIX_MONTHS
-    log_group = LogGroup(scope, f"{construct_id}Logs", retention=kept, removal_policy=RemovalPolicy.DESTROY)
-    role = iam.Role(scope, f"{construct_id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    log_group = LogGroup(scope, f"{name}Logs", retention=kept, removal_policy=RemovalPolicy.DESTROY)
+    role = iam.Role(scope, f"{name}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log_group.grant_write(role)
     return lambda_.Function(
         scope,
-        construct_id,
+        name,
         handler=f"{module}.handler",
         timeout=timeout,
         runtime=lambda_.Runtime.PYTHON_3_13,

@@ -36,6 +36,7 @@ AWAITED_OR_NULL = "{% $exists($awaited) ? $awaited : null %}"
 RESTORED = {"live": "{% $plan.canRollBack ? $plan.live : null %}", **of_plan("idle", "stagingTo")}
 CHECKED_IDLE = "{% $plan.checksStaging ? $plan.idle : null %}"
 STAGING_ASSOCIATION = {"associationId": "{% $plan.checksStaging ? $staging.associationId : null %}"}
+FROM = {"comingFrom": "{% $production.server %}", "associationId": "{% $production.associationId %}"}
 CHANGED_ADDRESS = "{% $states.result.Payload.address %}"
 WITH_WARNINGS = {"warnings": "{% $append($warnings, $states.result.Payload.warnings) %}"}
 # A part of the bake: `BAKE_SHARE_SECONDS`, or what is left.
@@ -53,8 +54,8 @@ def move(address: str, to: To, **keys: Any) -> Call:
     return associate(f"move {address}", to, **keys), {address: CHANGED_ADDRESS}
 
 
-def restore(address: str, to: Role, **lock: Any) -> Call:
-    keys = {"address": address, "productionOn": LIVE, **REDRIVEN, **lock}
+def restore(address: str, to: Role, **tries: Any) -> Call:
+    keys = {"address": address, "productionOn": LIVE, **REDRIVEN, **tries}
     return associate("restore", to, **keys), {address: CHANGED_ADDRESS}
 
 
@@ -158,7 +159,7 @@ CALLS: dict[str, Call] = {
     "DeployRelease": run_commands("deploy"),
     "BeforeCutover": run_commands("beforeCutover", tolerant="$plan.tolerant"),
     "DisassociateStaging": ({**PAIR, **STAGING_ASSOCIATION, **ROLES, **TRY}, {"staging": CHANGED_ADDRESS}),
-    "ReassociateProduction": move("production", "idle", comingFrom="{% $plan.production.server %}", **TRY),
+    "ReassociateProduction": move("production", "idle", **FROM, **TRY),
     # From no server to the place that production has left, if there is one that can hold it.
     "ReassociateStaging": move("staging", "stagingTo", productionOn=IDLE, **TRY),
     "HealthCheckProduction": check_production(
@@ -167,7 +168,7 @@ CALLS: dict[str, Call] = {
     "Bake": check_production("idle", strict=False, **BAKE, **EXPECTED_RELEASE, **LOCK),
     "AfterCutover": run_commands("afterCutover", live="$plan.idle.name"),
     "RestoreProduction": restore("production", "live"),  # users wait for it: it does not read the lock
-    "RestoreStaging": restore("staging", "idle", **LOCK),
+    "RestoreStaging": restore("staging", "idle", **TRY),
     "DescribeRestored": ({**PAIR, "restoring": True, **RESTORED, **REDRIVEN}, DESCRIBED),
     "HealthCheckRestored": check_production("live", movingSeconds=MOVING_BACK, **REDRIVEN),
     "AfterRollback": run_commands("afterRollback", live="$production.server", tolerant="true"),

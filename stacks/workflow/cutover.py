@@ -116,8 +116,7 @@ class Workflow(Construct):
         # The order of the states. First the complete picture, and the lock. Then what the plan needs. It is decided
         # again after the live server was checked, and after staging was repaired.
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST).next(acquire)
-        deploys = "deploy" in functions.moments
-        deploy = [deploy_release(tasks, ending, deployed=preflight)] if deploys else []
+        deploy = [deploy_release(tasks, ending, deployed=preflight)] if "deploy" in functions.moments else []
         decision = tasks.choice(
             "Decision?",
             "What does the plan need next?",

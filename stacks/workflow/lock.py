@@ -184,7 +184,6 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
         more=f', "pause": {pause}',
     )
 
-    # The order of the states.
     acquire.add_catch(describe_lock, errors=[CONDITION_FAILED])
     free = when("$holder = null", start_over, "free by now")
     describe_lock.next(tasks.choice("LockHeld?", "", free, otherwise=describe_holder))

@@ -2,8 +2,7 @@
 
 E-mails and text messages get a text, queues and functions get the outcome as JSON. The chat applications of Amazon Q
 Developer, which subscribe by HTTPS, get their own form of a notification. Sources: SNS Developer Guide, "Publishing SNS
-notifications with platform-specific payloads"; Amazon Q Developer in chat applications, "Custom notifications".
-"""
+notifications with platform-specific payloads"; Amazon Q Developer in chat applications, "Custom notifications"."""
 
 from aws_cdk import aws_stepfunctions as sfn, aws_stepfunctions_tasks as sfn_tasks
 

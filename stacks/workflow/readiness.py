@@ -115,9 +115,7 @@ class Readiness(Construct):
             assign=RECORDED,
         )
         of_outcome, there = {":outcome": jsonata(OUTCOME)}, "attribute_exists(pair)"
-        announced = tasks.update_item(
-            "RecordAnnounced", "SET announced = :outcome", of_outcome, condition=there, pair=PAIR
-        )
+        told = tasks.update_item("RecordAnnounced", "SET announced = :outcome", of_outcome, condition=there, pair=PAIR)
         notify = publish(tasks, "Notify", outcome=OUTCOME, text=TEXT, detail=DETAIL)
         event = put_event(tasks, "PutEvent", DETAIL_TYPE, DETAIL)
         ready, not_ready = (
@@ -132,7 +130,6 @@ class Readiness(Construct):
         comment, seconds = "Waits until the cutover is over.", sfn.WaitTime.duration(Duration.seconds(SECONDS_APART))
         wait = sfn.Wait.jsonata(self, "WaitForHolder", comment=comment, time=seconds, assign=WAITED)
 
-        # The order of the states.
         drift = when(OF_DRIFT, wait, "locked, and someone has moved an address")
         often = f"$locked or ($exists($tries) and $tries >= {MOST_TRIES})"
         locked = when(often, skipped, f"locked, or begun {MOST_TRIES} times")
@@ -150,8 +147,8 @@ class Readiness(Construct):
         record.add_catch(describe_record, errors=[CONDITION_FAILED], assign=AGAIN)
         record.add_catch(changed, assign=NOT_RECORDED).next(changed)
         event.add_catch(notify).next(notify)
-        notify.add_catch(outcome).next(announced)
-        announced.add_catch(outcome).next(outcome)
+        notify.add_catch(outcome).next(told)
+        told.add_catch(outcome).next(outcome)
 
         about = 'Would a cutover of a pair work now? Input: {"pair": "web"}. It changes no address.'
         name, start = resources.names.readiness, describe_record

@@ -125,7 +125,6 @@ class Repair(Construct):
         describe_addresses = tasks.call("DescribeAddresses", functions.describe_addresses, ROLLBACK)
         repair_staging = tasks.call("RepairStaging", functions.associate_address, ROLLBACK, REPAIRED)
 
-        # The order of the states.
         unannounced = f'$lock = null and ({BY_A_PERSON} or {STATUS} = "FAILED")'
         lock_found = tasks.choice(
             "LockFound?",

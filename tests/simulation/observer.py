@@ -169,10 +169,19 @@ class Observer:
                 if change := self._unseen.pop((execution.name, state), None):
                     text = f"{state} passed, and its function has not seen {change.action} of {change.allocation_id}"
                     self._judged([Broken("described-before-and-after", at, text)])
+                self._rehearsed(execution, state)
                 self._happens(Passed(at, arn, state, more if isinstance(more, dict) else None))
             case "failed":
                 self._caught.add((arn, state))
                 self._happens(Failed(at, arn, state, str(more[0])))
+
+    def _rehearsed(self, execution: Execution, state: str) -> None:
+        """A rehearsal that has passed was not refused, unless another try passed."""
+        deviations, prefix = self._scheduler.schedule.deviations, f"{execution.name}/{state}."
+        fates = {kind for key, kind in deviations.items() if key.startswith(prefix)}
+        if state.startswith("Rehearse") and fates == {"refused"}:
+            text = f"{state} passed, and EC2 had refused it"
+            self._judged([Broken("nothing-before-the-checks", self._now, text)])
 
     # Addresses and servers.
 

@@ -23,8 +23,8 @@ class Ec2Account:
 
     Each instance has a network interface with two private addresses. `client` is for the code under test: `calls` are
     its calls, in order, `parameters` by action those of the last call, `request_ids` those of its changes that EC2
-    accepted, `association_id` staging's first association. Its next `stale` looks show what was true before the last
-    change.
+    accepted, `association_id` staging's first association, `production_association` production's. Its next `stale`
+    looks show what was true before the last change.
     """
 
     def __init__(self) -> None:
@@ -57,6 +57,7 @@ class Ec2Account:
         self.move("production", self.bittybot.instance_id)
         self.move("staging", self.tao.instance_id)
         self.association_id: str = self.described("staging")["AssociationId"]
+        self.production_association: str = self.described("production")["AssociationId"]
         self.calls: list[str] = []
         self.slept: list[float] = []
         self.request_ids: list[str] = []

@@ -25,7 +25,8 @@ def cut_over(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]
     """Moves production from bittybot to tao, which holds no address then."""
     if ec2.holder("staging") == "tao":
         ec2.take_off("staging")
-    return door(ec2).move_production(ec2.place(ec2.tao), coming_from=ec2.bittybot, first_try=first_try)
+    move, old = door(ec2).move_production, ec2.described("production").get("AssociationId")
+    return move(ec2.place(ec2.tao), coming_from=Place(ec2.bittybot), old=old, first_try=first_try)
 
 
 def repair(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
@@ -80,7 +81,9 @@ def test_a_description_of_an_address_that_does_not_exist_is_refused(ec2: Ec2Acco
 
 def test_production_is_moved_to_the_private_address_of_the_place(ec2: Ec2Account) -> None:
     place = ec2.place(ec2.tao, primary=False)
-    address, changed = door(ec2).move_production(place, coming_from=ec2.bittybot, first_try=True)
+    address, changed = door(ec2).move_production(
+        place, coming_from=Place(ec2.bittybot), old=ec2.production_association, first_try=True
+    )
     assert changed
     assert address.stands_at(place)
     where = {"InstanceId": ec2.tao.instance_id, "PrivateIpAddress": place.private_ip}
@@ -94,12 +97,44 @@ def test_production_is_not_changed_if_it_is_already_there_or_if_someone_else_mov
     ec2: Ec2Account, first_try: bool, error: type[Exception]
 ) -> None:
     place = ec2.place(ec2.bittybot)
-    address, changed = door(ec2).move_production(place, coming_from=ec2.tao, first_try=first_try)
+    address, changed = door(ec2).move_production(
+        place, coming_from=Place(ec2.tao), old=ec2.production_association, first_try=first_try
+    )
     assert (address.server, changed) == ("bittybot", False)
     ec2.move("production", ec2.stranger)
     with pytest.raises(error, match=rf"is on eni-\w+ of {ec2.stranger}, which is not in the pair; the plan expects"):
         cut_over(ec2, first_try=first_try)
     assert ec2.changes == []
+
+
+@FIRST_AND_LATER_TRIES
+def test_production_that_a_rollback_has_put_back_stays_there_if_a_lost_try_starts_late(
+    ec2: Ec2Account, first_try: bool, error: type[Exception]
+) -> None:
+    ec2.take_off("staging")
+    lost = {"coming_from": Place(ec2.bittybot), "first_try": first_try, "old": ec2.production_association}
+    ec2.move("production", ec2.tao.instance_id)
+    ec2.move("production", ec2.bittybot.instance_id)
+    with pytest.raises(error, match=f"is on bittybot .*; the plan expects it on bittybot .*, by {lost['old']}"):
+        door(ec2).move_production(ec2.place(ec2.tao), **lost)  # type: ignore[arg-type]
+    assert ec2.changes == []
+
+
+def test_a_first_try_that_ec2_shows_an_earlier_state_changes_nothing_and_the_next_one_does(ec2: Ec2Account) -> None:
+    """That someone else moved an address is said only if the descriptions of some 10 s show it."""
+    ec2.take_off("staging")
+    repair(ec2)
+    ec2.association_id = ec2.described("staging")["AssociationId"]
+    ec2.stale, ec2.slept = 2, []
+    with pytest.raises(EC2Unavailable, match=r"has shown .* the staging address .* on no server, and shows the plan"):
+        take_off(ec2)
+    assert ec2.changes == ["AssociateAddress"]
+    assert take_off(ec2, first_try=False)[1]
+    ec2.slept = []
+    ec2.move("production", ec2.stranger)
+    with pytest.raises(AddressMoved, match="Someone else moved it"):
+        cut_over(ec2)
+    assert sum(ec2.slept) == pytest.approx(10, abs=1)
 
 
 def test_an_address_that_was_there_before_the_last_cutover_is_moved_there_by_the_next_try(ec2: Ec2Account) -> None:
@@ -109,16 +144,18 @@ def test_an_address_that_was_there_before_the_last_cutover_is_moved_there_by_the
     ec2.take_off("staging")
     ec2.stale = len(PAUSES)
     move = partial(door(ec2).move_staging, idle, coming_from=None, production_on=live)
-    with pytest.raises(EC2Unavailable, match="has shown staging where it was before"):
+    with pytest.raises(EC2Unavailable, match=r"has shown .* the staging address .* on tao .*, and shows the plan now"):
         move(first_try=True)
     assert move(first_try=False)[1]
     assert ec2.holders == ("bittybot", "tao")
     ec2.take_off("staging")
     ec2.move("production", ec2.tao.instance_id)
     ec2.stale = len(PAUSES)
-    with pytest.raises(EC2Unavailable, match="has shown production where it was before"):
-        door(ec2).move_production(live, coming_from=ec2.tao, first_try=True)
-    assert door(ec2).move_production(live, coming_from=ec2.tao, first_try=False)[1]
+    old = ec2.described("production")["AssociationId"]
+    move_back = partial(door(ec2).move_production, live, coming_from=Place(ec2.tao), old=old)
+    with pytest.raises(EC2Unavailable, match=r"has shown the production address .* on bittybot .*, and shows the plan"):
+        move_back(first_try=True)
+    assert move_back(first_try=False)[1]
     assert (ec2.holder("production"), ec2.holder("staging")) == ("bittybot", None)
 
 
@@ -156,7 +193,7 @@ def test_the_next_try_finds_a_change_whose_answer_was_lost(ec2: Ec2Account) -> N
 
 
 def from_no_server(ec2: Ec2Account, *, first_try: bool = True) -> tuple[Address, bool]:
-    return door(ec2).move_production(ec2.place(ec2.tao, primary=False), coming_from=None, first_try=first_try)
+    return door(ec2).move_production(ec2.place(ec2.tao, primary=False), coming_from=None, old=None, first_try=first_try)
 
 
 def test_production_on_no_server_is_associated_without_reassociation(ec2: Ec2Account) -> None:
@@ -197,7 +234,7 @@ def test_a_call_from_no_server_that_finds_its_own_effect_has_succeeded(ec2: Ec2A
 def test_staging_is_put_on_the_server_that_is_checked_while_production_is_on_no_server(ec2: Ec2Account) -> None:
     ec2.take_off("production")
     ec2.move("staging", ec2.bittybot.instance_id)
-    move = partial(door(ec2).move_staging, coming_from=ec2.bittybot, production_on=None, first_try=True)
+    move = partial(door(ec2).move_staging, coming_from=Place(ec2.bittybot), production_on=None, first_try=True)
     address, changed = move(ec2.place(ec2.tao))
     assert (address.server, changed) == ("tao", True)
     ec2.move("production", ec2.bittybot.instance_id)
@@ -233,7 +270,7 @@ def test_staging_is_moved_from_the_server_that_it_is_expected_on(ec2: Ec2Account
     secondary = ec2.place(ec2.bittybot, primary=False)
     door(ec2).restore("staging", secondary, production_on=ec2.place(ec2.bittybot))
     move = partial(
-        door(ec2).move_staging, coming_from=ec2.bittybot, production_on=ec2.place(ec2.bittybot), first_try=True
+        door(ec2).move_staging, coming_from=Place(ec2.bittybot), production_on=ec2.place(ec2.bittybot), first_try=True
     )
     address, changed = move(ec2.place(ec2.tao))
     assert (address.server, changed) == ("tao", True)
@@ -303,7 +340,7 @@ def test_staging_is_not_moved_if_production_moved_and_production_that_moves_mean
 def test_staging_is_never_put_on_the_private_address_of_production(ec2: Ec2Account) -> None:
     live = ec2.place(ec2.bittybot)
     with pytest.raises(EC2Unavailable, match=r"is on bittybot; associating the staging address .* would displace it"):
-        door(ec2).move_staging(live, coming_from=ec2.tao, production_on=ec2.place(ec2.bittybot), first_try=True)
+        door(ec2).move_staging(live, coming_from=Place(ec2.tao), production_on=ec2.place(ec2.bittybot), first_try=True)
     with pytest.raises(EC2Unavailable, match="would displace it"):
         door(ec2).restore("staging", live, production_on=ec2.place(ec2.bittybot))
     assert ec2.changes == []
@@ -407,7 +444,9 @@ def test_an_address_is_put_on_the_configured_interface(ec2: Ec2Account) -> None:
     bittybot, tao = (replace(each, network_interface_id=ec2.interface_of(each)) for each in ec2.pair.servers)
     on_interfaces = Addresses(replace(ec2.pair, servers=(bittybot, tao)), ec2.client)
     ec2.take_off("staging")
-    address, _ = on_interfaces.move_production(Place(tao), coming_from=bittybot, first_try=True)
+    address, _ = on_interfaces.move_production(
+        Place(tao), coming_from=Place(bittybot), old=ec2.production_association, first_try=True
+    )
     assert address.server == "tao"
     assert ec2.parameters["AssociateAddress"]["NetworkInterfaceId"] == ec2.interface_of(ec2.tao)
     assert "InstanceId" not in ec2.parameters["AssociateAddress"]

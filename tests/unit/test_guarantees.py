@@ -102,6 +102,11 @@ KEPT: dict[str, Callable[[], Trace]] = {
     "a release that was approved": lambda: (
         Trace().planned(approvalMinutes=5).passes(*CHECKS, "WaitForApproval", *CHECKS).swaps()
         .passes("HealthCheckProduction").releases("CUT_OVER", back="a")),
+    "hooks of an interrupted execution that the next one undoes": lambda: (
+        again(with_hooks().ends("States.Timeout", "TIMED_OUT"), hooks=HOOKS).passes("AfterRollback")
+        .releases("PreflightFailed")),
+    "a bake": lambda: (
+        cutover(bakeSeconds=40).swaps().passes("HealthCheckProduction", "Bake", "Bake").releases("CUT_OVER", back="a")),
     "a check from the VPC": lambda: (
         Trace().planned().passes("HealthCheckStagingInVpc", *CHECKS[1:]).swaps()
         .passes("HealthCheckProduction").releases("CUT_OVER", back="a")),
@@ -195,6 +200,8 @@ BROKEN: list[tuple[str, str, Callable[[], Trace]]] = [
     ("one-command-at-a-time", "the lock was released meanwhile", lambda: (
         cutover().add(CommandBegan, ONE, "beforeCutover0", B).add(Unlocked, ONE))),
     ("hooks-are-undone", "they were not", lambda: with_hooks().releases("PreflightFailed")),
+    ("hooks-are-undone", "those of an interrupted execution were not", lambda: (
+        again(with_hooks().ends("States.Timeout", "TIMED_OUT"), hooks=HOOKS).releases("PreflightFailed"))),
     ("only-the-pair", "someone else's address was moved", lambda: cutover().moves("RestoreStaging", THIRD, B)),
     ("only-the-pair", "an address was put on another server", lambda: (
         cutover().moves("RestoreStaging", STAGING, STRANGER))),
@@ -212,6 +219,8 @@ BROKEN: list[tuple[str, str, Callable[[], Trace]]] = [
         Trace().add(Serving, B, True, True, "41").planned(expectedRelease="42").passes(*CHECKS).swaps())),
     ("only-good-releases-go-live", "the bake was left out", lambda: (
         cutover(bakeSeconds=60).swaps().passes("HealthCheckProduction").releases("CUT_OVER", back="a"))),
+    ("only-good-releases-go-live", "the bake was shorter", lambda: (
+        cutover(bakeSeconds=60).swaps().passes("HealthCheckProduction", "Bake").releases("CUT_OVER", back="a"))),
     ("rollbacks-go-to-good-servers", "a cutover to it failed", lambda: again(failed(), rollback=True).swaps()),
     ("rollbacks-go-to-good-servers", "a cutover to it was interrupted", lambda: (
         again(repaired().releases("REPAIRED"), rollback=True).swaps())),

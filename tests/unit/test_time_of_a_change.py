@@ -12,6 +12,7 @@ from aws.addresses import Addresses
 from aws.calls import ONCE, ONE_CALL_SECONDS
 from domain.errors import EC2Unavailable, MovedMeanwhile
 from domain.lock import CHANGE_SECONDS
+from domain.pair import Place
 from tests.unit.ec2_account import Ec2Account
 
 # From quick to as slow as a call may be, and some between that leave little time at other places.
@@ -53,7 +54,8 @@ def test_a_call_of_the_functions_that_change_something_is_tried_once_within_5_s(
 def cut_over(ec2: Ec2Account, door: Addresses, *, first_try: bool) -> None:
     if ec2.holder("staging"):
         ec2.take_off("staging")
-    door.move_production(ec2.place(ec2.tao), coming_from=ec2.bittybot, first_try=first_try)
+    place, old = ec2.place(ec2.tao), ec2.production_association
+    door.move_production(place, coming_from=Place(ec2.bittybot), old=old, first_try=first_try)
 
 
 def take_off(ec2: Ec2Account, door: Addresses, *, first_try: bool) -> None:
