@@ -1,8 +1,8 @@
 """RepairStaging, ReassociateProduction, ReassociateStaging, RestoreProduction, RestoreStaging: put an address on a
 server. RehearseAssociateProduction and RehearseAssociateStaging prove the permission."""
 
-import time
 from dataclasses import dataclass
+from time import monotonic, sleep
 
 from aws_lambda_powertools import Logger
 
@@ -59,9 +59,7 @@ class MoveEvent(AssociateEvent):
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(
-    event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
-) -> Json:
+def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = sleep, clock: Clock = monotonic) -> Json:
     """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
     Returns `{"address": {…as it is now}, "changed": bool, "requestId": EC2's}`; a rehearsal `{"changed": false}`.
     Raises AddressMoved, MovedMeanwhile, LockLost, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled,

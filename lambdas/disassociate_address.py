@@ -1,7 +1,7 @@
 """RehearseDisassociate and DisassociateStaging: disassociate the staging address from the idle server."""
 
-import time
 from dataclasses import dataclass
+from time import monotonic, sleep
 
 from aws_lambda_powertools import Logger
 
@@ -38,9 +38,7 @@ class DisassociateStagingEvent(PairEvent):
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(
-    event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = time.sleep, clock: Clock = time.monotonic
-) -> Json:
+def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = sleep, clock: Clock = monotonic) -> Json:
     """Disassociates staging, or with `rehearse` proves that this is permitted. Returns and raises what
     `associate_address` does, LockLost, and on the first try, the first change, RollbackRequested if asked to."""
     if "rehearse" in event:

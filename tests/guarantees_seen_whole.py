@@ -237,11 +237,22 @@ class GuaranteesSeenWhole(Guarantees):
                 if execution.ended_at is None:
                     self._judge_record(outcome, record, execution, what)
                 self._note_cutover(outcome, execution, what, failed=outcome in ROLLED_BACK)
+                self._judge_hooks_of_another(outcome, execution, what)
             why = self._bad.get(record.rollback_to.server)
             self._judge("the-record-is-true", why is None, f"{record.rollback_to}, but {why}")
         elif record and record.interrupted and not record.interrupted.server and event.execution in self._succeeded:
             for name in self._unfinished:  # a repair that could not release its lock: it counts as done, with all else
                 self._bad.pop(name, None)
+
+    def _judge_hooks_of_another(self, outcome: str, execution: Execution, what: str) -> None:
+        """What the hooks of an interrupted execution did is undone by the next one, unless its production had moved."""
+        plan, before = execution.plan, self._hooked
+        if before and not plan["dryRun"]:
+            self._hooked = None
+            undone = outcome == "CUT_OVER" or "AfterRollback" in execution.entered or before is execution
+            moved = before.server("live") != plan["production"]["instanceId"]
+            undone = undone or moved or "afterRollback" not in plan["hooks"]
+            self._judge("hooks-are-undone", undone, f"{what}, and what the hooks of {before.arn} did stays")
 
     def _note_cutover(self, outcome: str, execution: Execution, what: str, *, failed: bool) -> None:
         """After a cutover, its server is good; after one that failed or was interrupted, it is not."""
@@ -288,11 +299,16 @@ class GuaranteesSeenWhole(Guarantees):
         if outcome == "CutoverInProgress":
             waited = ended.at - self._started.get(execution.arn, ended.at)
             self._judge("the-outcome-is-true", waited >= plan.get("waitSeconds", 0), f"{what} after {waited} s")
+        if ended.cause and "Someone else moved it" in ended.cause:
+            moved = self._interfered_at >= execution.planned_at - STALE_SECONDS
+            self._judge("the-outcome-is-true", moved, f"{what}: {ended.cause}")
         asks = ASKS.search(f"{ended.cause} {(ended.output or {}).get('warnings')}")
         self._person_asked = self._person_asked or asks is not None
         made, redriven = execution.changes, execution.ended_at is not None
-        self._judge_hooks_of_another(ended, execution, what)
         super()._end(ended, execution)
+        if ended.is_interruption and "beforeCutover0" in execution.steps and "afterRollback0" not in execution.steps:
+            stays = not self._moments or self._moments[-1][1].production == execution.server("live")
+            self._hooked = execution if stays and execution.record is None else self._hooked
         begun = ended.is_interruption and not plan.get("rollback") and not self._is_as_before(execution)
         begun = begun and any(each.state != "RepairStaging" for each in made)
         if execution.record is None:  # else its outcome is on record, also if it was stopped after that
@@ -300,20 +316,6 @@ class GuaranteesSeenWhole(Guarantees):
             self._note_cutover(outcome, execution, what, failed=failed)
             self._unfinished |= {idle.name} if begun and (idle := self._idle(execution)) else set()
         self._succeeded |= {execution.arn} if ended.status == "SUCCEEDED" else set()
-
-    def _judge_hooks_of_another(self, ended: Ended, execution: Execution, what: str) -> None:
-        """What the hooks of an interrupted execution did is undone by the next one that holds the lock."""
-        before, plan = self._hooked, execution.plan
-        if ended.is_interruption:
-            began = "beforeCutover0" in execution.steps and "afterRollback0" not in execution.steps
-            stays = not self._moments or self._moments[-1][1].production == execution.server("live")
-            self._hooked = execution if began and stays and execution.record is None else before
-        elif before and execution.record and plan and not plan["dryRun"]:
-            self._hooked = None
-            undone = ended.outcome == "CUT_OVER" or "AfterRollback" in execution.entered or before is execution
-            undone = undone or before.server("live") != plan["production"]["instanceId"]
-            left = undone or "afterRollback" not in plan["hooks"]
-            self._judge("hooks-are-undone", left, f"{what}, and what the hooks of {before.arn} did stays")
 
     def _is_as_before(self, execution: Execution) -> bool:
         """Whether staging was on no server, and is so again: then the record cannot tell that a cutover had begun."""

@@ -18,6 +18,8 @@ from domain.text import capitalized
 LAST_PAUSES = (1, 3, 6, 0)
 PAUSES = (0.1, 0.2, 0.4, 0.8, *[1.0] * 9)
 Changed = tuple[Address, bool]
+Both = tuple[Address, Address]
+Planned = Callable[[Address, Address], bool]
 Moved = type[AddressMoved | MovedMeanwhile]
 ALREADY_ASSOCIATED, NO_ASSOCIATION = "Resource.AlreadyAssociated", "InvalidAssociationID.NotFound"
 
@@ -49,7 +51,7 @@ class Addresses:
         """Keep the id of the request. A change never fails because the id is missing."""
         self.request_id = answer.get("ResponseMetadata", {}).get("RequestId")
 
-    def look(self) -> tuple[Address, Address]:
+    def look(self) -> Both:
         """Describes production and staging as they are now, in one DescribeAddresses call."""
         ids = [self._pair.production, self._pair.staging]
         with self._call(f"DescribeAddresses of {' and '.join(ids)}"):
@@ -65,7 +67,7 @@ class Addresses:
         def is_planned(production: Address, _: Address) -> bool:
             return production.stands_at(coming_from) and production.association_id == old
 
-        production, staging = self._look_before(is_planned, first_try=first_try)
+        production, staging = self._look_before("production", place, is_planned, first_try=first_try)
         if production.stands_at(place):
             return production, False
         moved: Moved = AddressMoved if first_try else MovedMeanwhile
@@ -88,7 +90,7 @@ class Addresses:
         def is_planned(production: Address, staging: Address) -> bool:
             return production.stands_at(live) and staging.stands_at(coming_from)
 
-        production, staging = self._look_before(is_planned, first_try=first_try)
+        production, staging = self._look_before("staging", place, is_planned, first_try=first_try)
         if not first_try:
             self._undo_displacement(production, staging, place, production_on)
         _expect(production, live, moved)
@@ -131,7 +133,7 @@ class Addresses:
 
     def _put_staging(
         self, staging: Address, place: Place, production: Address, home: Place | None, *, reassociate: bool = True
-    ) -> tuple[Address, Address]:
+    ) -> Both:
         """As `_associate`. EC2 displaces production if someone moves it here just before; no condition prevents it."""
         staging, now = self._associate(staging, place, reassociate=reassociate)
         if production.is_associated:
@@ -167,7 +169,7 @@ class Addresses:
             target = _target(address.allocation_id, place)
             self._accepted(self._ec2.associate_address(AllowReassociation=reassociate, **target))
 
-    def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> tuple[Address, Address]:
+    def _associate(self, address: Address, place: Place, *, reassociate: bool = True) -> Both:
         """Calls EC2, then describes until the address is there. Returns the address as it is then, and production."""
         try:
             self._call_associate(address, place, reassociate=reassociate)
@@ -185,7 +187,7 @@ class Addresses:
         def is_planned(production: Address, staging: Address) -> bool:
             return production.stands_at(live) and staging.stands_at(idle) and staging.association_id == old
 
-        production, staging = self._look_before(is_planned, first_try=first_try)
+        production, staging = self._look_before("staging", None, is_planned, first_try=first_try)
         if first_try:
             _expect(production, live, AddressMoved)
         elif staging.association_id is None:
@@ -205,7 +207,7 @@ class Addresses:
         accepted = f"EC2 accepted the disassociation of {staging}"
         return self._wait_until("staging", lambda now: not now.is_associated, accepted)[0], True
 
-    def look_until(self, as_it_should: Callable[[Address, Address], bool]) -> tuple[Address, Address, bool]:
+    def look_until(self, as_it_should: Planned) -> tuple[Address, Address, bool]:
         """Describes both for some 10 s, or as long as there is time, until they are as they should be; and are they?"""
         production, staging = self.look()
         for pause in PAUSES:
@@ -215,19 +217,21 @@ class Addresses:
             production, staging = self.look()
         return production, staging, as_it_should(production, staging)
 
-    def _look_before(self, planned: Callable[[Address, Address], bool], *, first_try: bool) -> tuple[Address, Address]:
-        """Describes both; on a first try, until they are as planned, or stay as they are. If they were not at first,
-        EC2 may show them late, or this try may be late, after a rollback: EC2Unavailable, and the next try decides."""
+    def _look_before(self, name: AddressName, place: Place | None, planned: Planned, *, first_try: bool) -> Both:
+        """Describes both until they are as planned, on a later try also in place, or stay as they are. If a first try
+        has waited for that, EC2Unavailable: it may be late, after a rollback. The next one decides."""
+
+        def is_so(*both: Address) -> bool:
+            return planned(*both) or (not first_try and _named(name, *both).stands_at(place))
+
         before = self.look()
-        if not first_try or planned(*before):
-            return before
-        production, staging, seen = self.look_until(planned)
-        if seen:
+        production, staging, came = (*before, False) if is_so(*before) else self.look_until(is_so)
+        if came and first_try:
             was = " and ".join(f"{address} {address.place}" for address in before)
             raise EC2Unavailable(f"DescribeAddresses has shown {was}, and shows the plan now.")
         return production, staging
 
-    def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> tuple[Address, Address]:
+    def _wait_until(self, name: AddressName, stands: Callable[[Address], bool], what: str) -> Both:
         """The address, as soon as it is described as it should be, and production."""
         if self._has_time():
             production, staging, seen = self.look_until(lambda *addresses: stands(_named(name, *addresses)))

@@ -24,6 +24,9 @@ SHOWN_LATE_SECONDS = (
 # since, or undo what the next execution does. This is a known limit (docs/architecture.md, "What makes it safe").
 STARTS_AT_ONCE = ("RepairStaging", "RestoreProduction")
 AT_ONCE_SECONDS = 1.0
+# The rehearsals have called their functions just before, so no function of theirs is inactive.
+AMID_CHANGES = ("DisassociateStaging", "ReassociateProduction", "ReassociateStaging", "RestoreProduction",
+                "RestoreStaging")  # fmt: skip
 READS = ("Describe", "Get", "List", "Scan", "Query")
 
 # Each service's own codes, with the HTTP status: what it answers when it is called too often, when it fails, when the
@@ -239,7 +242,7 @@ KINDS = {
     ),
     "inactive": Kind(
         "A function that was not called for weeks is prepared again (Lambda Developer Guide, 'Function states').",
-        _invocation, _refused("inactive", lambda _: INACTIVE),
+        lambda call: _invocation(call) and _state(call) not in AMID_CHANGES, _refused("inactive", lambda _: INACTIVE),
     ),
     "invocation lost": Kind(
         "Step Functions may lose the connection to Lambda (Lambda.SdkClientException). The function runs on.",

@@ -43,11 +43,10 @@ MUTATIONS = (
     _code("reassociation-always-allowed", "AllowReassociation is always true.", ADDRESSES,
           "AllowReassociation=reassociate", "AllowReassociation=True"),
     _code("first-try-of-staging-forgotten", "Every try to free staging counts as the first.", ADDRESSES,
-          "if first_try:\n            _expect(staging, idle", "if True:\n            _expect(staging, idle"),
+          "if first_try:\n            _expect(production, live", "if True:\n            _expect(production, live"),
     _code("staging-freed-from-anywhere", "Staging is disassociated wherever it is.", ADDRESSES,
           "if not staging.stands_at(idle) or staging.association_id != old:", "if False:",
-          "AssociationId=old)", "AssociationId=staging.association_id)",
-          "_expect(staging, idle, AddressMoved)", "pass"),
+          "AssociationId=old)", "AssociationId=staging.association_id)"),
     _code("freed-while-production-moved", "Staging is freed although production has moved.", ADDRESSES,
           "_expect(production, live, AddressMoved)", "pass"),
     _code("stranger-loses-production", "A rollback takes production from someone else.", ADDRESSES,
@@ -68,8 +67,8 @@ MUTATIONS = (
           "            _refuse_to_displace(staging, production, place)", "            pass"),
     _code("later-association-ended", "Staging is freed of an association that was made since.", ADDRESSES,
           " or staging.association_id != old", "", "AssociationId=old)", "AssociationId=staging.association_id)"),
-    _code("old-description-believed", "The first try believes that an address is in place.", ADDRESSES,
-          "if first_try and _named(name, production, staging)", "if False and _named(name, production, staging)"),
+    _code("old-description-believed", "The first try believes what EC2 describes at once.", ADDRESSES,
+          "(*before, False) if is_so(*before) else self.look_until(is_so)", "(*before, False)"),
     _code("no-private-address", "EC2 chooses the private address.", ADDRESSES,
           '{"PrivateIpAddress": place.private_ip} if place.private_ip else {}', "{}"),
     _code("other-server", "An address goes to the first server of the pair.", ADDRESSES,
@@ -108,7 +107,7 @@ MUTATIONS = (
           "return _failed(check, [finding for finding in _streak(findings) if not finding.is_good])", "return None"),
     # Commands.
     _code("late-calls-change", "A call that starts late ignores the lost lock.", RECORDS,
-          "if self._lock and not self._holds_lock(refuses=first_try):", "if False:"),
+          "if self._lock and not self._holds_lock(refuses=first_try and refuses, must_know=first_try):", "if False:"),
     _code("requests-unheard", "Nobody hears a request to roll back.", RECORDS,
           "if refuses and holds and asked_by:", "if False:"),
     _code("refused-rehearsal-passes", "A rehearsal that EC2 refuses counts as passed.", "aws.calls",
@@ -185,10 +184,10 @@ MUTATIONS = (
         leads("BeforeCutoverFailed?", "MeasureGap")]),
     Mutation("hooks-after-left-out", "The hooks after the cutover are left out.", CUTOVER, changes=[
         text("AfterCutover?", '"afterCutover" in $plan.hooks', "false")]),
-    Mutation("undo-forgotten", "Hooks of an interrupted execution are not undone by the next.", CUTOVER, changes=[
+    Mutation("undo-forgotten", "Hooks of an interrupted execution are not undone by the repair.", REPAIR, changes=[
         text("Undo?", " or $plan.undo", "")]),
     Mutation("bake-of-milliseconds", "The bake is over at once.", CUTOVER, changes=[
-        payload("Bake", "bakeSeconds", 0.01)]),
+        payload("Bake", "bakeSeconds", 0.01), text("Bake?", " and $millis() >= $toMillis($bakesUntil)", "")]),
     Mutation("redriven-rollback-goes-on", "A redriven rollback describes and checks what is not its own.", CUTOVER,
              changes=[payload(each, "redriven", NEVER) for each in ("DescribeRestored", "HealthCheckRestored")]),
     Mutation("hooks-not-undone", "Hooks are not undone.", CUTOVER, changes=[
