@@ -176,10 +176,11 @@ class Observer:
                 self._happens(Failed(at, arn, state, str(more[0])))
 
     def _rehearsed(self, execution: Execution, state: str) -> None:
-        """A rehearsal that has passed was not refused, unless another try passed."""
+        """A rehearsal that was entered once and has passed was not refused, unless another try passed."""
         deviations, prefix = self._scheduler.schedule.deviations, f"{execution.name}/{state}."
-        fates = {kind for key, kind in deviations.items() if key.startswith(prefix)}
-        if state.startswith("Rehearse") and fates == {"refused"}:
+        fates = {(kind, "/ec2 " in key) for key, kind in deviations.items() if key.startswith(prefix)}
+        once = [each[:3:2] for each in execution.history].count(("entered", state)) == 1
+        if state.startswith("Rehearse") and once and fates == {("refused", True)}:
             text = f"{state} passed, and EC2 had refused it"
             self._judged([Broken("nothing-before-the-checks", self._now, text)])
 

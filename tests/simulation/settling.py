@@ -192,8 +192,9 @@ def _holder(item: Mapping[str, Any] | None) -> str | None:
 
 
 def _asked(execution: Execution) -> float:
-    """When it ended RollbackFailed. If it is redriven, it repeats what it said then."""
-    return min(at for what, at, state, _ in execution.history if (what, state) == ("entered", "RollbackFailed"))
+    """When it knew what to ask for. It ends RollbackFailed later, and repeats what it said if it is redriven."""
+    asks = ("failed", "DescribeRestored"), ("entered", "RollbackFailed")
+    return min(at for what, at, state, _ in execution.history if (what, state) in asks)
 
 
 def _ended(execution: Execution) -> float:

@@ -12,7 +12,7 @@ from tests.simulation.functions import Functions
 from tests.simulation.observer import Observer
 from tests.simulation.process import FOR_BOTO3
 from tests.simulation.schedule import Schedule
-from tests.simulation.scheduler import Scheduler
+from tests.simulation.scheduler import START, Scheduler
 from tests.simulation.seams import present
 from tests.simulation.seams.present import Servers
 from tests.simulation.synthesized import CUTOVER, KEPT, REPAIR, synthesized
@@ -65,7 +65,8 @@ class Simulation:
                 each(call)
 
     def _answered(self, call: Call, fate: Fate) -> Any:
-        as_of = self.scheduler.now - fate.age if fate.age else None
+        # What there is at the beginning has been so for long.
+        as_of = max(self.scheduler.now - fate.age, START) if fate.age else None
         if call.service in ("sfn", "stepfunctions"):
             return self.executions.answer(call.action, call.parameters, as_of=as_of)
         if call.service == "lambda":
