@@ -77,10 +77,12 @@ class EndedAt(Ended):
 
 
 class GuaranteesSeenWhole(Guarantees):
-    """With `sees_faults`, each fault is an event (Disturbed), and no rollback may fail without one."""
+    """With `sees_faults`, each fault is an event (Disturbed), and no rollback may fail without one. EC2 shows what was
+    true `stale_seconds` ago at most."""
 
-    def __init__(self, pair: Pair, *, sees_faults: bool = True) -> None:
+    def __init__(self, pair: Pair, *, sees_faults: bool = True, stale_seconds: float = STALE_SECONDS) -> None:
         super().__init__(pair)
+        self._stale_seconds = stale_seconds
         self._servers |= {each.network_interface_id: each for each in pair.servers if each.network_interface_id}
         self._sees_faults, self._disturbed = sees_faults, 0
         self._moved_by: str | None = ""  # who moved an address last, and production; None is someone else
@@ -300,7 +302,7 @@ class GuaranteesSeenWhole(Guarantees):
             waited = ended.at - self._started.get(execution.arn, ended.at)
             self._judge("the-outcome-is-true", waited >= plan.get("waitSeconds", 0), f"{what} after {waited} s")
         if ended.cause and "Someone else moved it" in ended.cause:
-            moved = self._interfered_at >= execution.planned_at - STALE_SECONDS
+            moved = self._interfered_at >= execution.planned_at - self._stale_seconds
             self._judge("the-outcome-is-true", moved, f"{what}: {ended.cause}")
         asks = ASKS.search(f"{ended.cause} {(ended.output or {}).get('warnings')}")
         self._person_asked = self._person_asked or asks is not None

@@ -21,6 +21,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,7 +29,7 @@ from botocore.exceptions import ClientError
 from domain.pair import Pair
 from guarantees.trace import CommandBegan, Event, Places, Step
 from local.faults import Fault
-from tests.guarantees_seen_whole import CommandEnded, EndedAt, GuaranteesSeenWhole
+from tests.guarantees_seen_whole import STALE_SECONDS, CommandEnded, EndedAt, GuaranteesSeenWhole
 from tests.workflow.account import PAIR, Aws, Execution
 from tests.workflow.ec2_calls import THIS, EC2Calls
 
@@ -56,7 +57,8 @@ class Run:
 
 def broken(run: Run) -> list[str]:
     """The guarantees that do not hold, in words; running the commands of a RollbackFailed is part of it."""
-    guarantees = GuaranteesSeenWhole(Pair.from_json("web", json.loads(run.aws.pairs_file.read_text())["web"]))
+    pair = Pair.from_json("web", json.loads(run.aws.pairs_file.read_text())["web"])
+    guarantees = GuaranteesSeenWhole(pair, stale_seconds=inf if _shows_the_past(run) else STALE_SECONDS)
     return [
         *(f"{each.guarantee}: {each.text}" for event in _events(run) for each in guarantees.observe(event)),
         *_lock(run),
