@@ -218,8 +218,8 @@ class Addresses:
         return production, staging, as_it_should(production, staging)
 
     def _look_before(self, name: AddressName, place: Place | None, planned: Planned, *, first_try: bool) -> Both:
-        """Describes both until they are as planned, on a later try also in place, or stay as they are. If a first try
-        has waited for that, EC2Unavailable: it may be late, after a rollback. The next one decides."""
+        """Describes both for some 10 s, until they are as planned or, on a later try, the address is in place. If a
+        first try had to wait for the plan, EC2Unavailable: it may be late, after a rollback. The next one decides."""
 
         def is_so(*both: Address) -> bool:
             return planned(*both) or (not first_try and _named(name, *both).stands_at(place))

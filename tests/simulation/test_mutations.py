@@ -21,7 +21,7 @@ RUN = (
     "failure-rejects-nothing", "release-ignored", "command-unrecorded", "lock-taken-from-a-holder",
     "lock-released-before-the-rollback", "takeover-does-not-wait", "staging-not-restored", "production-not-restored",
     "restored-without-description", "notice-missing", "repair-keeps-the-lock", "change-not-waited-for",
-    "staging-displaced",
+    "staging-displaced", "refused-rehearsal-passes", "undo-forgotten", "bake-of-milliseconds",
 )  # fmt: skip
 
 

@@ -130,6 +130,16 @@ def test_every_task_and_parallel_state_catches_every_error(each_workflow: dict[s
             assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
 
 
+def test_each_change_of_an_address_that_reads_the_lock_says_whether_it_is_the_first_try(
+    each_workflow: dict[str, Any],
+) -> None:
+    """Only a first try must be able to read it: what was lost and starts late is mostly the first."""
+    for name, state in states_of(each_workflow):
+        payload = state.get("Arguments", {}).get("Payload", {})
+        if "lock" in payload and EVENTS.get(name) in (DisassociateStagingEvent, MoveEvent, RestoreAddressEvent):
+            assert payload["firstTry"] == "{% $states.context.State.RetryCount = 0 %}", name
+
+
 def waits_for_a_person(state: dict[str, Any]) -> bool:
     """Only its call to DynamoDB is tried again, by DynamoDB's own errors: an answer may be an error, too."""
     return bool(state.get("Resource", "").endswith(".waitForTaskToken"))

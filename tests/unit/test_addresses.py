@@ -137,6 +137,16 @@ def test_a_first_try_that_ec2_shows_an_earlier_state_changes_nothing_and_the_nex
     assert sum(ec2.slept) == pytest.approx(10, abs=1)
 
 
+def test_a_later_try_that_ec2_shows_an_earlier_state_changes_what_is_planned(ec2: Ec2Account) -> None:
+    ec2.take_off("staging")
+    cut_over(ec2)
+    live, beside = ec2.place(ec2.tao), ec2.place(ec2.bittybot)
+    ec2.stale = 3
+    staging = door(ec2).move_staging(beside, coming_from=None, production_on=live, first_try=False)[0]
+    assert staging.server == "bittybot"
+    assert ec2.holders == ("tao", "bittybot")
+
+
 def test_an_address_that_was_there_before_the_last_cutover_is_moved_there_by_the_next_try(ec2: Ec2Account) -> None:
     """A rollback just after a cutover: what EC2 showed some seconds ago is what the rollback leads to. A first try that
     sees an address leave the place where it goes may also be late, and its execution has rolled back."""

@@ -91,6 +91,8 @@ KEPT: dict[str, Callable[[], Trace]] = {
     "a cutover": lambda: checked().releases("CUT_OVER", back="a"),
     "a rollback by itself": failed,
     "a refused request": lambda: Trace().passes("DescribeAddresses", output=plan()).ends("CutoverInProgress"),
+    "an address that someone moved before the first change": lambda: (
+        cutover().someone_moves(STAGING, Places(A, STRANGER)).ends("AddressMoved", cause="Someone else moved it.")),
     "a dry run": lambda: Trace().planned(dryRun=True).passes(*CHECKS).releases("DRY_RUN"),
     "an interrupted cutover and its repair": lambda: repaired().releases("REPAIRED"),
     "a release with hooks": lambda: (
@@ -164,6 +166,8 @@ BROKEN: list[tuple[str, str, Callable[[], Trace]]] = [
     ("the-outcome-is-true", "someone moved production before the last look", lambda: (
         cutover().swaps().someone_moves(PRODUCTION, FOREIGN).passes("HealthCheckProduction", "Bake")
         .releases("CUT_OVER", back="a", output={}))),
+    ("the-outcome-is-true", "nobody has moved an address", lambda: (
+        cutover().ends("AddressMoved", cause="Someone else moved it."))),
     ("the-outcome-is-true", "an error that is not in the contract", lambda: cutover().releases("KeyError")),
     ("the-outcome-is-true", "RollbackFailed without commands", lambda: (
         cutover().swaps().releases("RollbackFailed", cause="A person must act."))),
