@@ -204,8 +204,7 @@ def in_trail(
     account: Account, service: str, name: str, first: datetime, last: datetime, *, sleep: Callable[[float], None]
 ) -> Iterator[JsonObject]:
     """CloudTrail's successful calls of this name in this time, at most `PAGES`, with their callers. LookupEvents needs
-    its own permission, shows an event some minutes after the call, allows two requests a second, and filters by one
-    attribute (API reference)."""
+    its own permission, shows an event after some minutes, allows 2 requests a second, and filters by one attribute."""
     wanted = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}]}
     times = {"StartTime": first - EARLIER, "EndTime": last + LATER}
     for page in islice(account.pages("cloudtrail", "lookup_events", **wanted, **times), PAGES):

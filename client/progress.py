@@ -12,6 +12,7 @@ from domain.lock import Lock, object_of
 
 ENDED = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 WAITS = {"WaitForLastCall": "waiting until the last call of the stopped execution is over",
+         "WaitForAddresses": "waiting until the changes of the last execution show",
          "WaitForHolder": "waiting for the other execution"}  # fmt: skip
 FAILED_TRY = ("TaskFailed", "TaskStartFailed", "TaskSubmitFailed", "TaskTimedOut", "EvaluationFailed")
 APPROVAL = "WaitForApproval"

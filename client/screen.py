@@ -1,6 +1,5 @@
 """Writes lines and, on a terminal, a live line below them. Elsewhere, it writes no colours and no control characters,
-even if the environment asks for them. Text written by others (names, causes, inputs) is made safe for one line, and is
-never read as markup."""
+even if the environment asks for them. Text by others (names, causes, inputs) is made safe, and never read as markup."""
 
 import errno
 import json

@@ -12,7 +12,7 @@ from client.progress import approval_in_words, command_in_words
 from client.result import RUNNING, in_words
 from client.screen import JsonObject, Rows, plain
 from domain.events import InvalidEvent, read
-from domain.lock import Lock, moment
+from domain.lock import LAST_CALL_SECONDS, Lock, moment
 from domain.pair import Address, Pair, Server
 from domain.record import EMPTY, Record
 from health.check import Check, CheckEvent, checks_of
@@ -223,7 +223,8 @@ def holder_status(account: Account, lock: Lock) -> str:
     except AwsError as error:
         if error.code != UNKNOWN_EXECUTION:
             raise
-        return NOT_KNOWN_YET if lock.may_be_new(error.moment) else GONE
+        is_new = lock.held_since and error.moment - lock.held_since < timedelta(seconds=LAST_CALL_SECONDS)
+        return NOT_KNOWN_YET if is_new else GONE  # DescribeExecution is eventually consistent
 
 
 def answers(standing: Iterable[tuple[Pair, Address | None]], *, longest_seconds: float = 5) -> list[list[Answer]]:

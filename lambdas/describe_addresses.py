@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -13,32 +14,36 @@ from aws.calls import Ec2, ec2_client, refused_as_preflight
 from aws.records import read_record
 from aws.servers import Servers
 from aws.stack_templates import names_by_stack, stacks_that_move_back
-from domain.errors import InvalidRequest, PreflightFailed
+from domain.errors import AddressesMoving, InvalidRequest, PreflightFailed
 from domain.events import read
 from domain.fitness import complete
+from domain.lock import moment
 from domain.pair import Address, Json, deployed_pairs
 from domain.plan import NOTHING_CHANGED, Awaited, NoTarget, Plan, Refusal, plan
 from domain.record import Record
 from domain.request import Request, read_request
 
+CHANGED_NOTHING = ("ALREADY_LIVE", "DRY_RUN", "NOTHING_TO_REPAIR")
 logger = Logger()
 ec2 = ec2_client()
 
 
 @dataclass(frozen=True)
 class DescribeAddressesEvent:
-    """`request` is the input, of any type; `awaited` a cutover asked to roll back. `keep_live`: production stays."""
+    """`request` is the input, of any type; `awaited` a cutover asked to roll back. `keep_live`: production stays. For
+    `moving_seconds` after an outcome, no plan is made."""
 
     execution: str
     request: Any
     awaited: Awaited | None = None
     keep_live: bool = False
+    moving_seconds: float = 0
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2) -> Json:
-    """Returns the plan of an execution (`Plan.to_json`), or why it is refused (`Refusal.to_json`). Raises
-    InvalidRequest, EC2Throttled, EC2Unavailable, RecordUnavailable; PreflightFailed if EC2 refuses a call."""
+    """Returns the plan of an execution (`Plan.to_json`), or why not (`Refusal.to_json`). Raises InvalidRequest,
+    AddressesMoving, EC2Throttled, EC2Unavailable, RecordUnavailable; PreflightFailed if EC2 refuses a call."""
     outcome = planned(read(DescribeAddressesEvent, event), ec2)
     logger.info("Planned", pair=outcome.request.pair.name, reason=outcome.reason)
     return outcome.to_json()
@@ -50,6 +55,7 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
     found = read_record(request.pair.name)
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
+    _refuse_too_early(event.moving_seconds, request, found, production.server, staging.server)
     settles = event.keep_live or found.lock is None
     record = found.settled(production.server, staging.association_id) if settles else found
     try:
@@ -76,6 +82,21 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
         reason = reason if NOTHING_CHANGED in reason else f"{reason} {NOTHING_CHANGED}"
     repair = None if event.keep_live else _repair(event, request.pair.name, record, ec2)
     return Refusal(request, production, staging, reason, error, record, repair)
+
+
+def _refuse_too_early(within_seconds: float, request: Request, record: Record, *servers: str | None) -> None:
+    """Raises AddressesMoving. An urgent request does not wait if EC2 shows what the last cutover has led to."""
+    last, cutover = record.last_outcome or {}, record.last_cutover or {}
+    ended, shown = moment(last.get("at")), [last.get("execution"), *servers]
+    if ended is None or record.lock or last["outcome"] in CHANGED_NOTHING:
+        return
+    if request.is_urgent and shown == [cutover.get(key) for key in ("execution", "to", "from")]:
+        return
+    if abs((datetime.now(UTC) - ended).total_seconds()) < within_seconds:
+        what = (
+            f"The last execution of pair {request.pair.name} ended {last['outcome']} less than {within_seconds:g} s ago"
+        )
+        raise AddressesMoving(f"{what}. {NOTHING_CHANGED}")
 
 
 def _repair(event: DescribeAddressesEvent, pair: str, record: Record, ec2: Ec2) -> Plan | None:

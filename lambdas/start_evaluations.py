@@ -1,6 +1,5 @@
 """Starts evaluations: of the pairs of a schedule, and of a pair of which someone else than this stack has moved or
-released an address. CloudTrail sends such calls some minutes later, if the account has a trail. Whatever an event says,
-it can only start evaluations."""
+released an address. CloudTrail sends such calls some minutes later, if the account has a trail."""
 
 import json
 import os

@@ -26,6 +26,10 @@ class AddressMoved(CutoverError):
     """An address is not where the plan expects it: someone else moved it. This step changed nothing."""
 
 
+class AddressesMoving(CutoverError):
+    """An execution has just ended. EC2 may show, and AWS lead users to, the places before it. Nothing was changed."""
+
+
 class MovedMeanwhile(CutoverError):
     """Someone else moved an address after this step changed an address, or may have; the rollback describes both."""
 

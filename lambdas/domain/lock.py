@@ -52,10 +52,6 @@ class Lock:
         """The moment of `since`; None if it is not a time with a time zone."""
         return moment(self.since)
 
-    def may_be_new(self, now: datetime) -> bool:
-        """Whether DescribeExecution, which is eventually consistent, may not know the lock's execution yet."""
-        return self.held_since is not None and (now - self.held_since).total_seconds() < LAST_CALL_SECONDS
-
 
 def moment(text: object) -> datetime | None:
     """The time that this text is in ISO 8601; None if it is anything else, or has no time zone."""

@@ -1,5 +1,4 @@
-"""The context value `name` of cdk.json, and a stack's fixed names, which derive from it. No two stacks of one account
-and Region share a name."""
+"""The context value `name` of cdk.json, and a stack's fixed names, which derive from it and are its own in a Region."""
 
 import re
 

@@ -12,9 +12,8 @@ DETAIL_TYPE, OUTCOME = "Elastic IP Cutover Awaits Approval", "AWAITS_APPROVAL"
 
 UNTIL = "$fromMillis($toMillis($states.context.State.EnteredTime) + 60000 * $plan.approvalMinutes)"
 LEFT = "$max([1, $ceil(($toMillis($approvesUntil) - $millis()) / 1000)])"
-APPROVED_BY = f"""(
-    $by := $states.result.approvedBy; $type($by) = "string" and $by != "" ? {plain("$by", 256)} : "someone"
-)"""
+BY = plain("$by", 256)
+APPROVED_BY = f'($by := $states.result.approvedBy; $type($by) = "string" and $by != "" ? {BY} : "someone")'
 # The first check at the staging address: what a person opens before the answer.
 URL = """(
     $check := $plan.healthCheck[0]; $at := $staging.publicIp & ":" & $string($check.port);

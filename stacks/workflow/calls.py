@@ -42,6 +42,7 @@ WITH_WARNINGS = {"warnings": "{% $append($warnings, $states.result.Payload.warni
 # A part of the bake: `BAKE_SHARE_SECONDS`, or what is left.
 BAKE_LEFT = "$ceil(($toMillis($bakesUntil) - $millis()) / 1000)"
 BAKE_SHARE = jsonata(f"$max([1, $min([{BAKE_SHARE_SECONDS}, {BAKE_LEFT}])])")
+MOVING = {"movingSeconds": jsonata(f"$exists($waited) and $waited ? 0 : {MOVING_SECONDS}")}
 MOVING_BACK = jsonata(f"$moved ? {MOVING_SECONDS} : 0")
 BAKE = {
     "baking": True, "bakeSeconds": BAKE_SHARE, "until": "{% $bakesUntil %}", "alarms": "{% $alarms %}",
@@ -147,7 +148,7 @@ CHECK_STAGING: Keys = {
     **of_plan("certificateExpiryDays"), **LOCK,
 }  # fmt: skip
 CALLS: dict[str, Call] = {
-    "DescribeAddresses": ({"request": REQUEST, "awaited": AWAITED_OR_NULL, "keepLive": False}, PLANNED),
+    "DescribeAddresses": ({"request": REQUEST, "awaited": AWAITED_OR_NULL, "keepLive": False, **MOVING}, PLANNED),
     "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
     **dict.fromkeys(CHECKS_OF_STAGING, (CHECK_STAGING, {})),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from aws_cdk import Duration, aws_events as events, aws_events_targets as targets, aws_stepfunctions as sfn
 from constructs import Construct
 
+from stacks.functions.functions import MOVING_SECONDS
 from stacks.workflow import failures
 from stacks.workflow.approval import UNTIL, wait_for_approval
 from stacks.workflow.calls import CALLS, COMMENTS
@@ -43,6 +44,7 @@ FAILURES = {
     "RolledBack": "The cutover failed; production is on its former server, staging on the other. The cause says why.",
     "RollbackFailed": "A person must act: the cause says what was found, and has the commands that finish it.",
 }
+MOVING = Duration.seconds(MOVING_SECONDS)
 NOTHING_CHANGED = ["AddressMoved", "RollbackRequested"]  # errors of DisassociateStaging
 INVALID_REQUEST = {**UNKNOWN_PAIR, **failures.PREFLIGHT}
 REPAIRED, DRY_RUN = ({"outcome": name} for name in ("REPAIRED", "DRY_RUN"))
@@ -75,14 +77,12 @@ FIRST_VARIABLES = {**INITIAL_VARIABLES, "warnings": "{% $states.result.Payload.w
 HAS_RELEASE = "($exists($hasRelease) and $hasRelease)"
 IS_LIVE = f'$plan.decision = "ALREADY_LIVE" or ({HAS_RELEASE} and {SOUND})'
 CUTS_OVER = f'$plan.decision = "CUT_OVER" and $not({HAS_RELEASE}) and {CHECKABLE}'
-REPAIR_FAILED = {
-    "outcome": "PreflightFailed",
-    "cause": jsonata(f"""
-        {sentence(failures.OF_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
-        & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
-        & $plan.staging.allocationId
-    """),
-}
+NOT_REPAIRED = f"""
+    {sentence(failures.OF_STATE)} & " The move of production had not begun. Staging should be on " & $plan.idle.name
+    & ". Check where it is before you start again:\\naws ec2 describe-addresses --allocation-ids "
+    & $plan.staging.allocationId
+"""
+REPAIR_FAILED = {"outcome": "PreflightFailed", "cause": jsonata(NOT_REPAIRED)}
 CHECKS = "Is the idle server healthy, have its status checks passed, and is every move permitted?"
 CHECKED = {
     "answered": "{% $states.result[0].answered %}",
@@ -115,6 +115,9 @@ class Workflow(Construct):
 
         # The order of the states. First the complete picture, and the lock. Then what the plan needs. It is decided
         # again after the live server was checked, and after staging was repaired.
+        comment, time = "Waits until the changes of the last execution show everywhere.", sfn.WaitTime.duration(MOVING)
+        wait = sfn.Wait.jsonata(self, "WaitForAddresses", comment=comment, time=time, assign={"waited": True})
+        describe_addresses.add_catch(wait.next(describe_addresses), errors=["AddressesMoving"])
         describe_addresses.add_catch(ending.notify, assign=INVALID_REQUEST).next(acquire)
         deploy = [deploy_release(tasks, ending, deployed=preflight)] if "deploy" in functions.moments else []
         decision = tasks.choice(

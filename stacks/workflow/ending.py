@@ -15,20 +15,16 @@ Successes = Mapping[str, tuple[str, str, str]]
 NOW = "$states.context.State.EnteredTime"
 # What the pair's record says from now on; the plan has it (`lambdas/domain/record.py`), except this execution.
 ROLLBACK_TO = f"""(
-    $outcome = "CUT_OVER"
-      ? $merge([$plan.afterCutover, {{"why": $plan.afterCutover.why & " " & {ME}}}])
+    $outcome = "CUT_OVER" ? $merge([$plan.afterCutover, {{"why": $plan.afterCutover.why & " " & {ME}}}])
       : $outcome in ["RolledBack", "RollbackFailed"]
           ? $merge([$plan.afterFailure, {{"why": $plan.afterFailure.why & " " & $outcome & ": " & {ME}}}])
           : $plan.record.rollbackTo
 )"""
 # A deployment has written it itself.
 KEEPS_ROLLBACK_TO = '$plan.deploys and $not($outcome in ["CUT_OVER", "RolledBack", "RollbackFailed"])'
-LAST_CUTOVER = f"""(
-    $outcome = "CUT_OVER"
-      ? {{"from": $plan.production.server, "to": $plan.idle.name, "at": {NOW}, "execution": {ME},
-          "rollback": $plan.rollback}}
-      : $plan.record.lastCutover
-)"""
+LAST_CUTOVER = f"""($outcome = "CUT_OVER" ? {{
+    "from": $plan.production.server, "to": $plan.idle.name, "at": {NOW}, "execution": {ME}, "rollback": $plan.rollback
+}} : $plan.record.lastCutover)"""
 # What the item has only while `execution` holds the lock, beside what the next execution must know if it is dead.
 OF_A_HOLDER = "gap, bakesUntil, rollbackRequestedBy, approvalToken, approvesUntil, command, commandsOver, commandRuns"
 LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'

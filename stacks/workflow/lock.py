@@ -1,5 +1,4 @@
-"""One cutover per pair at a time: the lock, who holds it, and how a dead holder's lock is taken over: once its last
-call is over, and its last command."""
+"""The lock: one cutover per pair at a time; and how a dead holder's is taken over, after its last call and command."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +16,10 @@ from stacks.workflow.state_machine import executions_of, states_arn
 from stacks.workflow.tasks import Branch, Tasks, when
 
 # The lock, from its item as DynamoDB returns it in $states.result; null if the item is only a record.
-HOLDER = """
-    $exists($states.result.Item.execution) ? {
-        "pair": $plan.pair, "execution": $states.result.Item.execution.S, "since": $states.result.Item.since.S,
-        "server": $states.result.Item.server.S, "live": $states.result.Item.live.S,
-        "rollsBack": $exists($states.result.Item.rollsBack) and $states.result.Item.rollsBack.S = "true",
-        "commandRuns": $exists($states.result.Item.commandRuns)
-    } : null
-"""
+HOLDER = """($of := $states.result.Item; $exists($of.execution) ? {
+    "pair": $plan.pair, "execution": $of.execution.S, "since": $of.since.S, "server": $of.server.S, "live": $of.live.S,
+    "rollsBack": $exists($of.rollsBack) and $of.rollsBack.S = "true", "commandRuns": $exists($of.commandRuns)
+} : null)"""
 RUNNING = '$states.input.status = "RUNNING"'
 # A dry run changes nothing, so it leaves what a dead holder has begun, and its lock, to the repair.
 HELD = f'({RUNNING} or ($plan.dryRun and $states.input.status != "SUCCEEDED"))'
@@ -147,7 +142,7 @@ def acquire_lock(tasks: Tasks, *, ending: Ending, start_over: sfn.IChainable) ->
     holder's lock is taken. Before another try, the execution starts over at `start_over`: its plan is from before."""
     scope, names, holder = tasks.scope, tasks.resources.names, "{% $holder.execution %}"
     acquire = tasks.update_item("AcquireLock", ACQUIRE, LOCK_VALUES, condition=FREE_AND_AS_PLANNED)
-    describe_lock = tasks.get_item("DescribeLock", {"holder": jsonata(HOLDER)})
+    describe_lock = tasks.get_item("DescribeLock", {"holder": jsonata(HOLDER), "waited": False})
     values, still = {":holder": holder, ":one": 1}, f"execution = :holder{tasks.functions.no_command_runs}"
     take_over = tasks.update_item("TakeOverLock", jsonata(TAKE_OVER), values, condition=still)
     ask, values = "SET rollbackRequestedBy = :me", {":me": EXECUTION, ":holder": holder}

@@ -6,7 +6,7 @@ notifications with platform-specific payloads"; Amazon Q Developer in chat appli
 
 from aws_cdk import aws_stepfunctions as sfn, aws_stepfunctions_tasks as sfn_tasks
 
-from stacks.workflow.expressions import INPUT, jsonata, merged
+from stacks.workflow.expressions import INPUT, ME, jsonata, merged
 from stacks.workflow.tasks import Tasks
 
 # The event that every execution of the cutover and the repair puts on the account's default event bus when it ends.
@@ -35,9 +35,7 @@ PAIR = '$plan.pair != "-" ? {"pair": $plan.pair} : {}'
 FAILURE = merged('{"outcome": $outcome, "cause": $cause}', WARNED)
 OUTCOME = f'$cause != "-" ? {FAILURE} : {RESULT}'
 
-ON = """function($address) {
-    "on " & ($address.server != null ? $address.server & " (" & $address.instanceId & ")" : "no server")
-}"""
+ON = 'function($of) {"on " & ($of.server != null ? $of.server & " (" & $of.instanceId & ")" : "no server")}'
 PLACES = """
     "Production " & $production.publicIp & " is " & $on($production) & ", staging " & $staging.publicIp & " is "
     & $on($staging) & ".\\nBefore: production " & $on($plan.production) & ", staging " & $on($plan.staging) & "."
@@ -50,10 +48,7 @@ GAP = """(
         & $string($gap.failed) & " failed, and the longest time without a good answer was " & $string($gap.longestMs)
         & " ms." : ""
 )"""
-TEXT = f"""
-    ($cause != "-" ? $cause : {PLACES}) & {WARNINGS} & {APPROVED} & {GAP}
-    & "\\n\\nExecution: " & $states.context.Execution.Id
-"""
+TEXT = f'($cause != "-" ? $cause : {PLACES}) & {WARNINGS} & {APPROVED} & {GAP} & "\\n\\nExecution: " & {ME}'
 CHAT = """{
     "version": "1.0", "source": "custom",
     "content": {"textType": "client-markdown", "title": $subject, "description": $text},

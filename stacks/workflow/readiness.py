@@ -126,7 +126,6 @@ class Readiness(Construct):
         skipped = sfn.Succeed.jsonata(self, "Skipped", comment=comment, outputs=jsonata(SKIPPED))
         name, comment = "EvaluationFailed", "There is no result. The last one stays."
         failed = sfn.Fail.jsonata(self, name, comment=comment, error=name, cause="{% $cause %}")
-
         comment, seconds = "Waits until the cutover is over.", sfn.WaitTime.duration(Duration.seconds(SECONDS_APART))
         wait = sfn.Wait.jsonata(self, "WaitForHolder", comment=comment, time=seconds, assign=WAITED)
 

@@ -26,11 +26,9 @@ TIMEOUT = Duration.hours(18)
 ASKED, STATUS, PAIR = (bounded(f"$states.context.Execution.Input.{it}", 2048) for it in ("execution", "status", "pair"))
 BY_A_PERSON = "$exists($states.context.Execution.Input.pair)"
 # The lock, and the execution that holds it; the one that ended, if it holds none.
-LOCK = """
-    $count($states.result.Items) > 0
-      ? {"pair": $states.result.Items[0].pair.S, "execution": $states.result.Items[0].execution.S,
-         "commandRuns": $exists($states.result.Items[0].commandRuns)} : null
-"""
+LOCK = """($of := $states.result.Items[0]; $exists($of) ? {
+    "pair": $of.pair.S, "execution": $of.execution.S, "commandRuns": $exists($of.commandRuns)
+} : null)"""
 OF_THE_ASKED = f'{BY_A_PERSON} ? "pair = :asked AND attribute_exists(execution)" : "execution = :asked"'
 DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that is asked for")'
 # The holder has ended, said an event. DescribeExecution is eventually consistent, so it is asked again until it agrees.
@@ -42,15 +40,10 @@ TAKE_OVER = """
     REMOVE approvalToken, approvesUntil, command, commandsOver, commandRuns
 """
 # The record as it is, if the addresses cannot be described; the plan has it with what the dead execution did.
-RECORD = """{
-    "pair": $lock.pair,
-    "record": {
-        "rollbackTo": $exists($states.result.Attributes.rollbackTo)
-            ? $parse($states.result.Attributes.rollbackTo.S) : {"server": null, "why": "no cutover is on record"},
-        "lastCutover": $exists($states.result.Attributes.lastCutover)
-            ? $parse($states.result.Attributes.lastCutover.S) : null
-    }
-}"""
+RECORD = """($of := $states.result.Attributes; {"pair": $lock.pair, "record": {
+  "rollbackTo": $exists($of.rollbackTo) ? $parse($of.rollbackTo.S) : {"server": null, "why": "no cutover is on record"},
+  "lastCutover": $exists($of.lastCutover) ? $parse($of.lastCutover.S) : null
+}})"""
 ENDED = f'"The execution " & {DEAD} & " ended" & ({BY_A_PERSON} ? "" : " " & {STATUS})'
 NOT_REPAIRED = f'({BY_A_PERSON} ? "The pair " & {PAIR} : {ENDED} & ", and its pair") & " could not be repaired: "'
 CHECK = r'" The repair does not move production. Check where both addresses are:\naws ec2 describe-addresses"'

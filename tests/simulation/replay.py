@@ -22,13 +22,14 @@ SHOWN = 400
 
 def differences(machine: Machine, events: Iterable[Mapping[str, Any]], execution: Mapping[str, Any]) -> list[str]:
     """How the interpreter differs from a history, if at all. `execution` is the context's Execution. If two branches
-    have failed, either may have been the first."""
+    have failed, either may have been the first. A state that asked for the time did so between two events."""
     events = list(events)
     replay = Replay(machine, History(events), execution)
     told = replay.run()
-    for choice in range(1, replay.failed_branches):
-        if told:
-            told = Replay(machine, History(events), execution, first_failure=choice).run()
+    others: list[dict[str, Any]] = [{"first_failure": choice} for choice in range(1, replay.failed_branches)]
+    for other in [*others, {"asks_late": True}]:
+        if told and Replay(machine, History(events), execution, **other).run() == []:
+            return []
     return told
 
 
@@ -44,13 +45,19 @@ class Replay:
     """The surroundings of an interpreter: what a history says."""
 
     def __init__(
-        self, machine: Machine, history: History, execution: Mapping[str, Any], *, first_failure: int = 0
+        self,
+        machine: Machine,
+        history: History,
+        execution: Mapping[str, Any],
+        *,
+        first_failure: int = 0,
+        asks_late: bool = False,
     ) -> None:
         self._interpreter = Interpreter(machine, self)
         self._history, self._execution, self._first_failure = history, execution, first_failure
         self._strand = history.root
         self._at = 0.0
-        self._asked_for_time = False
+        self._asked_for_time, self._asks_late = False, asks_late
         self._told: list[str] = []
         self.failed_branches = 0
 
@@ -81,7 +88,7 @@ class Replay:
 
     def now(self) -> float:
         self._asked_for_time = True
-        return self._at
+        return self._strand.next.at if self._asks_late and self._strand.next else self._at
 
     def pause(self, seconds: float) -> None:
         if self._strand.next:

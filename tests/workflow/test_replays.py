@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -163,3 +164,25 @@ def test_a_stopped_execution_is_compared_as_far_as_it_came(
     assert replayed(execution, events) == []
     of_state(events, "AcquireLock", "TaskScheduled")["parameters"] = "{}"
     assert "the arguments of try 0 of AcquireLock" in replayed(execution, events)[0]
+
+
+def test_a_state_may_have_asked_for_the_time_until_it_was_left(
+    aws: Aws, held: Callable[[str], str], web: Web, history: Callable[[Execution], Events]
+) -> None:
+    """Here, the time to wait for another execution was over between the begin and the end of a Choice."""
+    holder = held("staging")
+    execution = aws.execute({"waitSeconds": 1})
+    web.open_gates()
+    aws.wait(holder)
+    events = history(execution)
+    last = max(
+        event["id"] for event in events
+        if event.get("stateEnteredEventDetails", {}).get("name") == "HolderRunning?"
+    )  # fmt: skip
+    started = events[0]["timestamp"]
+    for event in events[1:last]:
+        event["timestamp"] = min(event["timestamp"], started + timedelta(seconds=0.99))
+    assert replayed(execution, events) == []
+    for event in events:
+        event["timestamp"] = min(event["timestamp"], started + timedelta(seconds=0.99))
+    assert any("HolderRunning?" in difference for difference in replayed(execution, events))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from stacks.functions.functions import MOVING_SECONDS
 from tests.workflow import engine
 from tests.workflow.account import Aws
 from tests.workflow.ec2_calls import EC2Calls
@@ -84,7 +85,7 @@ def test_a_rollback_asks_again_after_a_tenth_of_the_time_that_a_repair_has_had_t
     with aws.just_before("stepfunctions", "DescribeExecution", lambda: running):
         rollback = aws.execute(ROLLBACK)
     assert (rollback.outcome, aws.places) == ("CUT_OVER", ("bittybot", "tao"))
-    assert [pause] == WAITS
+    assert [MOVING_SECONDS, pause] == WAITS  # the dry run came just after the first cutover
 
 
 def test_a_dry_run_of_a_rollback_asks_nobody(aws: Aws, web: Web, held: Callable[[str], str]) -> None:
