@@ -62,8 +62,8 @@ class MoveEvent(AssociateEvent):
 def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = sleep, clock: Clock = monotonic) -> Json:
     """Puts one address of a pair on a server, as the event's `action` says. If `server` is null, it changes nothing.
     Returns `{"address": {…as it is now}, "changed": bool, "requestId": EC2's}`; a rehearsal `{"changed": false}`.
-    Raises AddressMoved, MovedMeanwhile, LockLost, Redriven, EC2Refused (a rehearsal: PreflightFailed), EC2Throttled,
-    EC2Unavailable and RecordUnavailable."""
+    Raises AddressMoved, MovedMeanwhile, LockLost, RollbackRequested, Redriven, EC2Refused (a rehearsal:
+    PreflightFailed), EC2Throttled, EC2Unavailable and RecordUnavailable."""
     pair = deployed_pairs()[event["pair"]]
     addresses = Addresses(pair, ec2, sleep=sleep, clock=clock, seconds=CHANGE_SECONDS)
     if event["server"] is None:
@@ -73,7 +73,8 @@ def handler(event: Json, _context: object, *, ec2: Ec2 = ec2, sleep: Sleep = sle
         addresses.rehearse_associate(read(RehearseAssociateEvent, event).address, place)
         return {"changed": False}
     refuse_redriven(redriven=event["redriven"])
-    RollbackRequest(event.get("lock")).refuse_change(first_try=event.get("firstTry", False))
+    first, refuses = event.get("firstTry", False), event["action"] == "move production"
+    RollbackRequest(event.get("lock")).refuse_change(first_try=first, refuses=refuses)
     if event["action"] == "restore":
         asked = read(RestoreAddressEvent, event)
         home = pair.place(asked.production_on.name, asked.production_on.private_ip)

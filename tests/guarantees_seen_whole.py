@@ -185,6 +185,9 @@ class GuaranteesSeenWhole(Guarantees):
         there = described and (described.production if of_production else described.staging)
         return super()._is_needless(change) and described is not None and there == change.instance_id
 
+    def _is_too_late(self, change: Changed) -> bool:
+        return "Restore" in change.state and self._holder is None and change.before == change.after
+
     def _is_race(self, change: Changed) -> bool:
         described = change.described if isinstance(change, WatchedChange) else None
         moved = described and change.before and described.production != change.before.production
@@ -314,7 +317,8 @@ class GuaranteesSeenWhole(Guarantees):
         begun = ended.is_interruption and not plan.get("rollback") and not self._is_as_before(execution)
         begun = begun and any(each.state != "RepairStaging" for each in made)
         if execution.record is None:  # else its outcome is on record, also if it was stopped after that
-            failed = begun or (outcome in ROLLED_BACK and not redriven)
+            # The record cannot tell a rollback that failed, and could not write its end, from one that was interrupted.
+            failed = begun or (outcome in ROLLED_BACK and not redriven and not plan.get("rollback"))
             self._note_cutover(outcome, execution, what, failed=failed)
             self._unfinished |= {idle.name} if begun and (idle := self._idle(execution)) else set()
         self._succeeded |= {execution.arn} if ended.status == "SUCCEEDED" else set()

@@ -123,6 +123,7 @@ COMMENTS = {
     "Bake": "Does the new live server stay healthy, without an alarm? Called again until the bake is over.",
     "AfterCutover": "Runs the hooks after the cutover, for example to move workers.",
     "RestoreProduction": "Moves the production address back to the server that was live, in one atomic call.",
+    "RecordRollback": "Writes into the lock that a rollback has begun: a lost call that starts late changes nothing.",
     "RestoreStaging": "Moves staging to the other server, where it belongs.",
     "DescribeRestored": "Is production on the server it was on, and staging on the other?",
     "HealthCheckRestored": "Does the restored server answer through the production address?",
@@ -164,9 +165,9 @@ CALLS: dict[str, Call] = {
     # From no server to the place that production has left, if there is one that can hold it.
     "ReassociateStaging": move("staging", "stagingTo", productionOn=IDLE, **TRY),
     "HealthCheckProduction": check_production(
-        "idle", strict=False, **ANSWERED, movingSeconds=MOVING_SECONDS, **EXPECTED_RELEASE, **LOCK
+        "idle", strict=False, **ANSWERED, movingSeconds=MOVING_SECONDS, **EXPECTED_RELEASE, **LOCK, **REDRIVEN
     ),
-    "Bake": check_production("idle", strict=False, **BAKE, **EXPECTED_RELEASE, **LOCK),
+    "Bake": check_production("idle", strict=False, **BAKE, **EXPECTED_RELEASE, **LOCK, **REDRIVEN),
     "AfterCutover": run_commands("afterCutover", live="$plan.idle.name"),
     "RestoreProduction": restore("production", "live"),  # users wait for it: it does not read the lock
     "RestoreStaging": restore("staging", "idle", **TRY),

@@ -147,11 +147,10 @@ class Workflow(Construct):
         describe_unchanged.add_catch(release, errors=["RollbackFailed"], assign=MOVED_LATER)
         describe_unchanged.add_catch(release, assign=NOT_DESCRIBED).next(release)
 
-        # The changes. Every failure from here on is rolled back, except in a redriven execution. It has lost its lock,
-        # or leaves it to the repair, which needs what the lock's item says of its earlier changes.
+        # The changes. Every failure from here on is rolled back, except in a redriven execution, whose lock is no more.
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
-        for change in (disassociate_staging, reassociate_production, reassociate_staging):
-            change.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
+        for state in (disassociate_staging, reassociate_production, reassociate_staging, health_check_production):
+            state.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
         disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=failures.AFTER_REPAIR)
         disassociate_staging.add_catch(rollback, assign=failures.FIRST).next(reassociate_production)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)

@@ -26,7 +26,8 @@ LAST_CUTOVER = f"""($outcome = "CUT_OVER" ? {{
     "from": $plan.production.server, "to": $plan.idle.name, "at": {NOW}, "execution": {ME}, "rollback": $plan.rollback
 }} : $plan.record.lastCutover)"""
 # What the item has only while `execution` holds the lock, beside what the next execution must know if it is dead.
-OF_A_HOLDER = "gap, bakesUntil, rollbackRequestedBy, approvalToken, approvesUntil, command, commandsOver, commandRuns"
+OF_A_STEP = "approvalToken, approvesUntil, command, commandsOver, commandRuns"
+OF_A_HOLDER = f"gap, bakesUntil, rollbackRequestedBy, {OF_A_STEP}"
 LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'
 # The next execution needs to know what a repair that failed could not finish.
 RELEASE = f"""

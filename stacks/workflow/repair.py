@@ -12,7 +12,7 @@ from constructs import Construct
 from stacks.functions.functions import LAST_CALL
 from stacks.workflow import calls as cutover, failures
 from stacks.workflow.calls import PLANNED, end_command
-from stacks.workflow.ending import NOW, Ending
+from stacks.workflow.ending import NOW, OF_A_STEP, Ending
 from stacks.workflow.expressions import EXECUTION, UNKNOWN_PAIR, bounded, jsonata, sentence
 from stacks.workflow.lock import describe_lock_holder
 from stacks.workflow.notifications import RESULT
@@ -35,10 +35,7 @@ DEAD = f'($lock != null ? $lock.execution : $exists({ASKED}) ? {ASKED} : "that i
 MOST_WAITS, SECONDS_APART = 4, LAST_CALL
 # The repair takes a dead lock so much later than an execution that waits for it: a rollback must not wait for a repair.
 GIVES_WAY_SECONDS = 1
-TAKE_OVER = """
-    SET execution = :me, since = :since, interrupted = if_not_exists(interrupted, :dead)
-    REMOVE approvalToken, approvesUntil, command, commandsOver, commandRuns
-"""
+TAKE_OVER = f"SET execution = :me, since = :since, interrupted = if_not_exists(interrupted, :dead) REMOVE {OF_A_STEP}"
 # The record as it is, if the addresses cannot be described; the plan has it with what the dead execution did.
 RECORD = """($of := $states.result.Attributes; {"pair": $lock.pair, "record": {
   "rollbackTo": $exists($of.rollbackTo) ? $parse($of.rollbackTo.S) : {"server": null, "why": "no cutover is on record"},
@@ -57,7 +54,6 @@ SUCCESSES = {
 }
 NO_LOCK = f'{BY_A_PERSON} ? "No execution holds the lock of pair " & {PAIR} & "." : {ENDED} & " and held no lock."'
 NOTHING_TO_REPAIR = {"outcome": "NOTHING_TO_REPAIR", "cause": jsonata(NO_LOCK)}
-TAKEN = {"outcome": "NOTHING_TO_REPAIR", "lock": "{% null %}", "cause": jsonata(f'{ENDED} & " and holds no lock now."')}
 STILL_RUNS = jsonata(f'"The execution " & {DEAD} & " still runs and keeps its lock. Nothing was changed."')
 REFUSED = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & $plan.reason & {CHECK}")}
 FAILURE = {"outcome": "RepairFailed", "cause": jsonata(f"{NOT_REPAIRED} & {sentence(failures.OF_STATE)} & {CHECK}")}
@@ -128,7 +124,7 @@ class Repair(Construct):
         )
         find_lock.add_catch(ending.notify, assign={**UNKNOWN_PAIR, "lock": "{% null %}", **FAILURE}).next(lock_found)
         wait.next(describe_holder)
-        take_over.add_catch(ending.notify, errors=[CONDITION_FAILED], assign=TAKEN)
+        take_over.add_catch(find_lock, errors=[CONDITION_FAILED])  # another has it, or a late call has begun a command
         take_over.add_catch(ending.notify, assign=FAILURE).next(describe_addresses)
         describe_addresses.add_catch(release, assign=FAILURE)
         decision = tasks.choice(

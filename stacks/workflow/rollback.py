@@ -7,7 +7,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from stacks.workflow import failures, retries
 from stacks.workflow.ending import Ending
-from stacks.workflow.expressions import jsonata, sentence
+from stacks.workflow.expressions import EXECUTION, jsonata, sentence
 from stacks.workflow.tasks import Tasks, when
 
 FAILED = {"outcome": "RollbackFailed"}
@@ -32,6 +32,7 @@ def roll_back(tasks: Tasks, ending: Ending) -> sfn.Choice:
     healthy = {"outcome": "RolledBack", "cause": jsonata(HEALTHY)}
     restore_production = tasks.call("RestoreProduction", functions.associate_address, retries.ROLLBACK)
     restore_staging = tasks.call("RestoreStaging", functions.associate_address, retries.ROLLBACK)
+    record_rollback = tasks.update_item("RecordRollback", "SET rollbackRequestedBy = :me", {":me": EXECUTION})
     describe_restored = tasks.call("DescribeRestored", functions.describe_restored, retries.ROLLBACK, restored)
     health_check_restored = tasks.call("HealthCheckRestored", functions.health_check, retries.ROLLBACK, healthy)
 
@@ -43,12 +44,13 @@ def roll_back(tasks: Tasks, ending: Ending) -> sfn.Choice:
         "Can production go back, and has this execution begun to move it?",
         when("$not($plan.canRollBack)", describe_restored, "there is no server to roll back to"),
         when("$moved", restore_production, "production was moved"),
-        otherwise=restore_staging,
+        otherwise=record_rollback,
     )
     for state in (restore_production, restore_staging, describe_restored, health_check_restored):
         state.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
-    restore_production.add_catch(restore_staging, errors=["MovedMeanwhile"], assign=also_failed)
-    restore_production.add_catch(describe_restored, assign=also_failed).next(restore_staging)
+    record_rollback.add_catch(restore_staging).next(restore_staging)
+    restore_production.add_catch(record_rollback, errors=["MovedMeanwhile"], assign=also_failed)
+    restore_production.add_catch(describe_restored, assign=also_failed).next(record_rollback)
     restore_staging.add_catch(describe_restored, assign=also_failed).next(describe_restored)
     describe_restored.add_catch(release, errors=["RollbackFailed"], assign=FAILED | {"cause": jsonata(UNFINISHED)})
     describe_restored.add_catch(release, assign=FAILED | {"cause": jsonata(NOT_DESCRIBED)}).next(health_check_restored)

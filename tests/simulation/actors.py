@@ -27,6 +27,7 @@ from tests.simulation.scenario import (
     Lost,
     Moment,
     Move,
+    Next,
     Outage,
     Place,
     Race,
@@ -122,6 +123,21 @@ class Actors:
         self._simulation.executions.on_change.append(ended)
 
     @act.register
+    def _(self, actor: Next) -> None:
+        executions = self._simulation.executions
+        if actor.stale:
+            self._simulation.schedule.planned[f"{actor.name}/DescribeAddresses.1/ec2 DescribeAddresses.1"] = "stale"
+
+        def ended(execution: Execution) -> None:
+            begun = any(each.name == actor.name for each in executions.all.values())
+            if execution.name == actor.after and execution.status != RUNNING and not begun:
+                self._when(
+                    Moment(actor.seconds), partial(executions.start, CUTOVER, dict(actor.input), actor.name), actor
+                )
+
+        executions.on_change.append(ended)
+
+    @act.register
     def _(self, actor: Answer) -> None:
         action = "SendTaskSuccess" if actor.approves else "SendTaskFailure"
         answer = {"output": '{"approvedBy": "erin"}'} if actor.approves else {"error": "Rejected", "cause": "erin"}
@@ -191,6 +207,8 @@ class Actors:
 
     def _set_up(self) -> None:
         world, oddities = self._simulation.world, self._scenario.oddities
+        if oddities.second_private_ips:
+            world.use_second_private_ips()
         for name, place in oddities.places.items():
             address, instance = world.ec2.addresses[self._allocation_id(name)], INSTANCES[place]
             world.ec2.place(address, world.ec2.instances[instance].interfaces[0] if instance else None)

@@ -25,6 +25,7 @@ from tests.simulation.scenario import (
     Lost,
     Moment,
     Move,
+    Next,
     Oddities,
     Outage,
     Place,
@@ -69,6 +70,7 @@ LOST_STATES = (
     ("ReassociateProduction", "ReassociateStaging"), ("ReassociateProduction", None),
     ("ReassociateStaging", None), ("RestoreStaging", None), ("RepairStaging", None),
 )  # fmt: skip
+NEXT = 0.12  # the share of seeds in which a cutover begins just after the end of the first one
 RACES = 0.3  # the share of seeds with a stranger who moves an address at the worst moment
 
 
@@ -189,6 +191,7 @@ class _Author:
             rejected=(NAMES[live],) if rejected else (),
             dead_lock=self.chance("pair dead-lock", 0.04, "an execution that ended long ago holds its lock"),
             moving_seconds=self._moving_seconds() if told_apart else 0.0,
+            second_private_ips=self.share("pair private-addresses", 0.08, "the second private addresses are in use"),
         )
 
     def _moving_seconds(self) -> float:
@@ -224,7 +227,10 @@ class _Author:
             asked = Start("cutover", name, self._input(name, pair), self._soon(f"actor {name}"))
             if self.share(f"actor {name}", share, asked):
                 actors.append(asked)
-        return actors
+        key = "actor next"
+        stale, seconds = self._schedule.number(f"{key}: stale") < 0.6, self.seconds(key, 0, 9)
+        follows = Next("cutover-4", self._input("cutover-4", pair), "cutover-1", seconds, stale)
+        return [*actors, follows] if self.share(key, NEXT, follows) else actors
 
     def _soon(self, key: str) -> Moment:
         """Mostly while the first cutover is at work."""

@@ -69,6 +69,22 @@ class Redrive:
 
 
 @dataclass(frozen=True)
+class Next:
+    """An execution of the cutover that begins so many seconds after the end of another one. If `stale`, EC2 shows it
+    the past at first."""
+
+    name: str
+    input: Mapping[str, Any]
+    after: str
+    seconds: float
+    stale: bool
+
+    def __str__(self) -> str:
+        stale = ", and EC2 shows it the past at first" if self.stale else ""
+        return f"{self.name} starts with {dict(self.input)}, {self.seconds:.3f} s after the end of {self.after}{stale}"
+
+
+@dataclass(frozen=True)
 class Answer:
     """To each release that waits for approval, after so many seconds."""
 
@@ -145,12 +161,13 @@ class Lost:
         return f"the first {self.state} of {self.execution} is lost, and starts late{refused}"
 
 
-Actor = Lost | Outage | Start | Stop | Redrive | Answer | Move | Race | Interrupt
+Actor = Lost | Next | Outage | Start | Stop | Redrive | Answer | Move | Race | Interrupt
 
 
 @dataclass(frozen=True)
 class Oddities:
-    """How the pair differs from a sound one at the beginning. `places` are of its addresses, and of `third`."""
+    """How the pair differs from a sound one at the beginning. `places` are of its addresses, and of `third`. With
+    `second_private_ips`, each server has two private addresses, and its Elastic IP is on the second one."""
 
     places: Mapping[str, Place] = field(default_factory=dict)
     instances: Mapping[str, Literal["stop", "terminate"]] = field(default_factory=dict)
@@ -160,6 +177,7 @@ class Oddities:
     has_record: bool = False
     dead_lock: bool = False
     moving_seconds: float = 0.0
+    second_private_ips: bool = False
 
 
 @dataclass(frozen=True)

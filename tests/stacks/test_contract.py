@@ -309,6 +309,12 @@ def test_a_redriven_step_of_a_cutover_ends_it_without_a_rollback_and_leaves_the_
             assert catch["Next"] == "Notify", name
 
 
+def test_no_check_after_a_change_lets_a_redriven_execution_succeed(complete: dict[str, Any]) -> None:
+    payloads = payloads_of(workflow_of(complete, "eip-cutover"))
+    for state in ("HealthCheckProduction", "Bake", "AfterCutover", "DescribeRestored", "HealthCheckRestored"):
+        assert "RedriveCount" in payloads[state]["redriven"], state
+
+
 @pytest.mark.parametrize("address", ["Production", "Staging"])
 def test_a_rehearsal_has_the_parameters_of_the_later_move(workflow: dict[str, Any], address: str) -> None:
     payloads = payloads_of(workflow)

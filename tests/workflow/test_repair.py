@@ -107,6 +107,19 @@ def test_the_repair_does_not_take_a_lock_that_another_execution_took_over(
     assert aws.places == ("tao", None)
 
 
+def test_a_lock_that_changes_just_before_the_repair_takes_it_is_read_again(
+    aws: Aws, dead: Dead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a function of the dead execution that starts late, and begins a command."""
+    arn = dead("tao", None)
+    once = [lambda: aws._update("REMOVE execution", {})]
+    monkeypatch.setattr(engine, "DURING_WAITS", [lambda: once and once.pop()()])
+    with aws.just_before("dynamodb", "Scan", lambda: aws._update("SET execution = :dead", {":dead": arn})):
+        execution = aws.repair(arn)
+    assert (execution.outcome, aws.places, aws.locks) == ("REPAIRED", ("tao", "bittybot"), [])
+    assert execution.states.count("FindLock") == 2
+
+
 def test_the_repair_finds_the_lock_of_the_dead_execution_among_several_pairs(aws: Aws, dead: Dead) -> None:
     aws.put_lock("of-another-pair", server="one", pair="another")
     aws.put_lock("of-a-third-pair", server="one", pair="third")

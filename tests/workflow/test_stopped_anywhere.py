@@ -65,8 +65,8 @@ STATES = {
         "AfterCutover?", "Undo?", "ReleaseLock", "Notify", "PutEvent", "Outcome?", "CutOver",
     ),
     "a bad release": (
-        "ProductionMoved?", "RestoreProduction", "RestoreStaging", "DescribeRestored", "HealthCheckRestored",
-        "RolledBack",
+        "ProductionMoved?", "RestoreProduction", "RecordRollback", "RestoreStaging", "DescribeRestored",
+        "HealthCheckRestored", "RolledBack",
     ),
     "a rollback that nobody can describe": ("RollbackFailed",),
     "staging on no server": ("RepairStaging",),

@@ -45,7 +45,7 @@ class Associations:
         self._numbers = {"eipassoc": 0, "automatic": 0}
 
     def add(self, address: Address, interface: Interface | None = None) -> None:
-        """An address of the account from the beginning, on the primary private address of an interface, or on none."""
+        """An address of the account from the beginning, on the last private address of an interface, or on none."""
         self.addresses[address.allocation_id] = address
         self.place(address, interface)
 
@@ -53,7 +53,7 @@ class Associations:
         """The address has been there, or on no server, from the beginning: nobody has changed anything."""
         self.take_off(address)
         if interface:
-            self.put_on(address, interface, interface.private_ips[0])
+            self.put_on(address, interface, interface.private_ips[-1])
         self._touched.clear()
         for each in self.addresses.values():
             self._past[each.allocation_id] = [self.clock()], [each.described()]

@@ -85,6 +85,13 @@ class World:
             self.ec2.assign_public_ip(interface)
         return instance
 
+    def use_second_private_ips(self) -> None:
+        """Each server of a pair gets a second private address, and its Elastic IP is put on that."""
+        for address in self.ec2.addresses.values():
+            if interface := address.interface:
+                interface.private_ips.append(f"{interface.private_ips[0]}9")
+                self.ec2.place(address, interface)
+
     def _add(self, pair: Pair) -> None:
         for allocation_id, server in zip((pair.production, pair.staging), pair.servers, strict=True):
             instance = self.launch(server.instance_id, network_interface_id=server.network_interface_id)

@@ -143,6 +143,19 @@ def test_a_rollback_that_is_asked_for_before_the_first_change_changes_nothing(
         check_servers.handler(event, CONTEXT, ec2=initializing, sleep=ec2.slept.append)
 
 
+def test_production_stays_on_a_first_try_once_a_rollback_was_asked_for_or_has_begun(
+    ec2: Ec2Account, table: LockTable
+) -> None:
+    table.put(pair="web", **REQUEST)
+    tries = {"comingFrom": "bittybot", "associationId": ec2.production_association, "redriven": False, "lock": LOCK}
+    with pytest.raises(RollbackRequested):
+        associate(ec2, "move production", ec2.place(ec2.tao), firstTry=True, **tries)
+    assert ec2.changes == []
+    ec2.take_off("staging")
+    later = associate(ec2, "move production", ec2.place(ec2.tao), firstTry=False, **tries)
+    assert later["changed"], "the first try may have moved it, and the rollback has not begun"
+
+
 # A try that was lost, and starts when its execution has ended.
 
 
