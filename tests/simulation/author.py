@@ -251,6 +251,7 @@ class _Author:
                 (1, {"serverName": live, "emergency": True}), (1, {"rollback": True, "dryRun": True}),
                 (0.3, {"serverName": "nobody"}), releases, (3 if checked else 0, {"expectedRelease": expected}),
                 (2 if checked else 0, {"expectedRelease": expected, "serverName": live}),
+                (2 if checked else 0, {"expectedRelease": expected, "serverName": idle, "emergency": True}),
             ),
         )  # fmt: skip
         wait = self.weighted(f"{name} waits", ((6, 0), (2, 60), (1, 600)))

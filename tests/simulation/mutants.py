@@ -146,6 +146,8 @@ MUTATIONS = (
         text("WaitForLastCall", "$states.input.lastCallOver", "$states.context.State.EnteredTime")]),
     Mutation("takeover-from-the-living", "A lock is taken over from an execution that runs.", CUTOVER, changes=[
         chooses("HolderRunning?", 2, "WaitForLastCall")]),
+    Mutation("dry-run-takes-a-dead-lock", "A dry run takes a dead lock over.", CUTOVER, changes=[
+        text("HolderRunning?", '($plan.dryRun and $states.input.status != "SUCCEEDED")', "false", times=3)]),
     Mutation("takeover-of-any-holder", "TakeOverLock does not ask who holds the lock now.", CUTOVER, changes=[
         text("TakeOverLock", "execution = :holder AND", "attribute_exists(pair) AND")]),
     Mutation("takeover-beside-a-command", "A lock is taken over while a command runs.", CUTOVER, changes=[
@@ -159,7 +161,7 @@ MUTATIONS = (
         catches("DescribeRestored", 1, "Notify"), leads("HealthCheckRestored", "Notify")]),
     Mutation("lock-released-before-the-rollback", "The rollback comes after the release of the lock.", CUTOVER,
              changes=[
-        leads("Notify", "ProductionMoved?"), catches("HealthCheckProduction", 0, "ReleaseLock"),
+        leads("Notify", "ProductionMoved?"), catches("HealthCheckProduction", 1, "ReleaseLock"),
         leads("HealthCheckRestored", "PutEvent")]),
     Mutation("wait-ignored", "waitSeconds is ignored.", CUTOVER, changes=[
         text("HolderRunning?", "$max([$plan.waitSeconds,", "$max([0,")]),
@@ -170,6 +172,9 @@ MUTATIONS = (
         catches("Preflight", 0, "DryRun?")]),
     Mutation("health-check-of-the-wrong-address", "The staging check asks the live server.", CUTOVER, changes=[
         text("HealthCheckStaging", "$staging.publicIp, ", "$production.publicIp, ")]),
+    Mutation("emergency-accepts-any-release", "In an emergency, every release is the expected one.", CUTOVER, changes=[
+        payload(each, "expectedRelease", "{% $plan.urgent ? null : $plan.expectedRelease %}")
+        for each in ("HealthCheckStaging", "HealthCheckProduction")]),
     Mutation("dry-run-changes", "A dry run is none.", CUTOVER, changes=[
         text("DryRun?", "{% $plan.dryRun %}", NEVER)]),
     Mutation("approval-not-asked-for", "Nobody is asked for approval.", CUTOVER, changes=[
@@ -192,6 +197,12 @@ MUTATIONS = (
         payload("Bake", "bakeSeconds", 0.01), text("Bake?", " and $millis() >= $toMillis($bakesUntil)", "")]),
     Mutation("redriven-rollback-goes-on", "A redriven rollback describes and checks what is not its own.", CUTOVER,
              changes=[payload(each, "redriven", NEVER) for each in ("DescribeRestored", "HealthCheckRestored")]),
+    Mutation("redriven-check-goes-on", "A redriven check of production lets its execution succeed.", CUTOVER,
+             changes=[payload(each, "redriven", NEVER) for each in ("HealthCheckProduction", "Bake")]),
+    Mutation("rollback-not-recorded", "A lost call does not know that a rollback has begun.", CUTOVER, changes=[
+        leads("ProductionMoved?", "RestoreStaging"), leads("RestoreProduction", "RestoreStaging")]),
+    Mutation("repair-believes-another-has-it", "A repair whose lock has changed believes that another has it.", REPAIR,
+             changes=[catches("TakeOverLock", 0, "Notify")]),
     Mutation("hooks-not-undone", "Hooks are not undone.", CUTOVER, changes=[
         text("Undo?", '"afterRollback" in $plan.hooks and', "false and")]),
     # Changes and rollback.
@@ -208,7 +219,7 @@ MUTATIONS = (
     Mutation("production-not-checked", "The new live server is not checked.", CUTOVER, changes=[
         leads("ReassociateStaging", "Bake?")]),
     Mutation("production-unhealthy-ignored", "A server that fails its check stays live.", CUTOVER, changes=[
-        catches("HealthCheckProduction", 0, "Bake?")]),
+        catches("HealthCheckProduction", 1, "Bake?")]),
     Mutation("bake-left-out", "There is no bake.", CUTOVER, changes=[
         text("Bake?", "$plan.bakeSeconds = 0 or", "true or")]),
     Mutation("failed-move-not-rolled-back", "A failed move of production is not rolled back.", CUTOVER, changes=[

@@ -78,9 +78,9 @@ class _Loader(SourceFileLoader):
         return compile(self._mutation.source(Path(path).read_text()), path, "exec")
 
 
-def _replaced(text: str, old: str, new: str, where: str) -> str:
-    if text.count(old) != 1:
-        raise LookupError(f"{where} has {text.count(old)} times, not once: {old}")
+def _replaced(text: str, old: str, new: str, where: str, times: int = 1) -> str:
+    if text.count(old) != times:
+        raise LookupError(f"{where} has {text.count(old)} times, not {times}: {old}")
     return text.replace(old, new)
 
 
@@ -149,12 +149,12 @@ def payload(state: str, key: str, value: Any) -> Change:
     return _of(state, change)
 
 
-def text(state: str, old: str, new: str) -> Change:
-    """Text in the fields of a state, as in the definition."""
+def text(state: str, old: str, new: str, *, times: int = 1) -> Change:
+    """Text in the fields of a state, as in the definition, which has it so many times."""
 
     def change(fields: Definition) -> None:
         quoted_old, quoted_new = (json.dumps(each)[1:-1] for each in (old, new))
-        changed = json.loads(_replaced(json.dumps(fields), quoted_old, quoted_new, state))
+        changed = json.loads(_replaced(json.dumps(fields), quoted_old, quoted_new, state, times))
         fields.clear()
         fields.update(changed)
 
