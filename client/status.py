@@ -223,8 +223,9 @@ def holder_status(account: Account, lock: Lock) -> str:
     except AwsError as error:
         if error.code != UNKNOWN_EXECUTION:
             raise
-        is_new = lock.held_since and error.moment - lock.held_since < timedelta(seconds=LAST_CALL_SECONDS)
-        return NOT_KNOWN_YET if is_new else GONE  # DescribeExecution is eventually consistent
+        since = moment(lock.since)  # DescribeExecution is eventually consistent
+        is_new = since and error.moment - since < timedelta(seconds=LAST_CALL_SECONDS)
+        return NOT_KNOWN_YET if is_new else GONE
 
 
 def answers(standing: Iterable[tuple[Pair, Address | None]], *, longest_seconds: float = 5) -> list[list[Answer]]:

@@ -55,7 +55,7 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
     found = read_record(request.pair.name)
     with refused_as_preflight():
         production, staging = Addresses(request.pair, ec2).look()
-    _refuse_too_early(event.moving_seconds, request, found, production.server, staging.server)
+    _refuse_too_early(event.moving_seconds, request, found, production, staging)
     settles = event.keep_live or found.lock is None
     record = found.settled(production.server, staging.association_id) if settles else found
     try:
@@ -84,19 +84,17 @@ def planned(event: DescribeAddressesEvent, ec2: Ec2) -> Plan | Refusal:
     return Refusal(request, production, staging, reason, error, record, repair)
 
 
-def _refuse_too_early(within_seconds: float, request: Request, record: Record, *servers: str | None) -> None:
-    """Raises AddressesMoving. An urgent request does not wait if EC2 shows what the last cutover has led to."""
-    last, cutover = record.last_outcome or {}, record.last_cutover or {}
-    ended, shown = moment(last.get("at")), [last.get("execution"), *servers]
-    if ended is None or record.lock or last["outcome"] in CHANGED_NOTHING:
-        return
-    if request.is_urgent and shown == [cutover.get(key) for key in ("execution", "to", "from")]:
-        return
-    if abs((datetime.now(UTC) - ended).total_seconds()) < within_seconds:
-        what = (
-            f"The last execution of pair {request.pair.name} ended {last['outcome']} less than {within_seconds:g} s ago"
+def _refuse_too_early(seconds: float, request: Request, record: Record, *shown: Address) -> None:
+    """Raises AddressesMoving. If EC2 shows what the last execution has left, an urgent request does not wait, and
+    nobody waits for an execution that changed nothing."""
+    last = record.last_outcome or {}
+    left = json.dumps([address.association_id for address in shown], separators=(",", ":"))
+    as_left = last.get("associations") == left and (request.is_urgent or last["outcome"] in CHANGED_NOTHING)
+    ended = None if record.lock or as_left else moment(last.get("at"))
+    if ended and abs((datetime.now(UTC) - ended).total_seconds()) < seconds:
+        raise AddressesMoving(
+            f"The last execution ended {last['outcome']} less than {seconds:g} s ago. {NOTHING_CHANGED}"
         )
-        raise AddressesMoving(f"{what}. {NOTHING_CHANGED}")
 
 
 def _repair(event: DescribeAddressesEvent, pair: str, record: Record, ec2: Ec2) -> Plan | None:

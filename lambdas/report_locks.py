@@ -34,8 +34,8 @@ def metrics_of(locks: Iterable[Lock], now: datetime) -> list[Metric]:
     """The age of each lock by its pair, and without dimensions the age of the oldest; 0 if there is no lock."""
     ages = {}
     for lock in locks:
-        if lock.held_since:
-            ages[lock.pair] = max(0.0, (now - lock.held_since).total_seconds())
+        if since := moment(lock.since):
+            ages[lock.pair] = max(0.0, (now - since).total_seconds())
         else:  # the other locks are still reported
             logger.error("The time of a lock cannot be read", extra={"lock": asdict(lock)})
     oldest = Metric("LockAge", MetricUnit.Seconds, (max(ages.values(), default=0.0),))

@@ -225,6 +225,8 @@ class Addresses:
             return planned(*both) or (not first_try and _named(name, *both).stands_at(place))
 
         before = self.look()
+        if not first_try and not planned(*before):
+            before = self.look()  # one description may be older than the last cutover
         production, staging, came = (*before, False) if is_so(*before) else self.look_until(is_so)
         if came and first_try:
             was = " and ".join(f"{address} {address.place}" for address in before)

@@ -47,11 +47,6 @@ class Lock:
         token, rollback = texts.get("approvalToken"), texts.get("rollsBack") == "true"
         return read_value(Lock, {**short, **objects, "approvalToken": token, "rollback": rollback})
 
-    @property
-    def held_since(self) -> datetime | None:
-        """The moment of `since`; None if it is not a time with a time zone."""
-        return moment(self.since)
-
 
 def moment(text: object) -> datetime | None:
     """The time that this text is in ISO 8601; None if it is anything else, or has no time zone."""

@@ -30,9 +30,10 @@ class RollbackTo:
 class Record:
     """`last_cutover` is `{"from", "to", "at", "execution", "rollback"}`: the servers' names (`from` is null if
     production was on no server), when it ended (ISO 8601), its execution's ARN, and whether it was a rollback.
-    `last_outcome` is `{"outcome", "execution", "at"}` of the last execution with the lock. `releases` has, by server,
-    the last deployment, `{"release", "at", "execution", "instanceId", "deployed"}`. `hooks_began`: an execution with
-    its lock ran the hooks before its cutover. `revision` may have more digits than JSON's numbers keep."""
+    `last_outcome` is `{"outcome", "execution", "at", "associations"}` of the last execution with the lock; the last is
+    the text of a JSON list, of production's and staging's id. `releases` has, by server, the last deployment,
+    `{"release", "at", "execution", "instanceId", "deployed"}`. `hooks_began`: an execution with its lock ran the hooks
+    before its cutover. `revision` may have more digits than JSON's numbers keep."""
 
     revision: str = "0"
     lock: Lock | None = None
@@ -63,7 +64,7 @@ class Record:
             interrupted=begun,
             rollback_to=back,
             last_cutover=_read(texts.get("lastCutover"), "from", "to", "at", "execution", "rollback"),
-            last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at"),
+            last_outcome=_read(texts.get("lastOutcome"), "outcome", "execution", "at", "associations"),
             releases=_releases(texts.get("releases")),
             hooks_began=texts.get("hooksBegan") == "true",
             readiness=_readiness(texts.get("readiness")),

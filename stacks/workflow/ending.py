@@ -28,7 +28,8 @@ LAST_CUTOVER = f"""($outcome = "CUT_OVER" ? {{
 # What the item has only while `execution` holds the lock, beside what the next execution must know if it is dead.
 OF_A_STEP = "approvalToken, approvesUntil, command, commandsOver, commandRuns"
 OF_A_HOLDER = f"gap, bakesUntil, rollbackRequestedBy, {OF_A_STEP}"
-LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}}}'
+STAND = "$string([$production.associationId, $staging.associationId])"
+LAST_OUTCOME = f'{{"outcome": $outcome, "execution": {ME}, "at": {NOW}, "associations": {STAND}}}'
 # The next execution needs to know what a repair that failed could not finish.
 RELEASE = f"""
     "SET rollbackTo = " & ({KEEPS_ROLLBACK_TO} ? "if_not_exists(rollbackTo, :rollbackTo)" : ":rollbackTo")

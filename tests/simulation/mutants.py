@@ -77,7 +77,7 @@ MUTATIONS = (
           "if not complete:", "if False:"),
     # The plan and the record.
     _code("plan-just-after-an-outcome", "A plan is made while EC2 may show the last cutover's past.",
-          "describe_addresses", "total_seconds()) < within_seconds:", "total_seconds()) < 0:"),
+          "describe_addresses", "total_seconds()) < seconds:", "total_seconds()) < 0:"),
     _code("redriven-goes-on", "A redriven execution goes on without its lock.", PLAN,
           "if redriven:", "if False:"),
     _code("already-live-although-not-sound", "It is ALREADY_LIVE although staging is elsewhere.", PLAN,

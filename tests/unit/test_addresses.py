@@ -169,6 +169,18 @@ def test_an_address_that_was_there_before_the_last_cutover_is_moved_there_by_the
     assert (ec2.holder("production"), ec2.holder("staging")) == ("bittybot", None)
 
 
+def test_a_later_try_does_not_believe_one_description_that_nothing_is_left_to_do(ec2: Ec2Account) -> None:
+    """Just after a cutover, it may show production where a rollback is about to put it."""
+    ec2.take_off("staging")
+    ec2.move("production", ec2.tao.instance_id)
+    ec2.stale = 1
+    old = ec2.described("production")["AssociationId"]
+    _, changed = door(ec2).move_production(
+        ec2.place(ec2.bittybot), coming_from=Place(ec2.tao), old=old, first_try=False
+    )
+    assert (changed, ec2.holder("production")) == (True, "bittybot")
+
+
 def test_a_change_counts_when_a_description_shows_it(ec2: Ec2Account) -> None:
     ec2.before("AssociateAddress", lambda: setattr(ec2, "stale", 3))
     address, changed = cut_over(ec2)

@@ -17,7 +17,7 @@ RECORD = {
     "revision": 3,
     "lastCutover": CUTOVER,
     "rollbackTo": {"server": "tao", "why": "it was live before release-7", "instanceId": "i-b", "rejected": []},
-    "lastOutcome": {"outcome": "CUT_OVER", "execution": HOLDER, "at": AT},
+    "lastOutcome": {"outcome": "CUT_OVER", "execution": HOLDER, "at": AT, "associations": None},
 }
 LOCK = {"execution": HOLDER, "since": "2026-02-01T09:30:00Z", "server": "tao", "live": "bittybot", "rollsBack": "false"}
 RUNNING = execution("release-7", "RUNNING")

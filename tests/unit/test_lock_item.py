@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.lock import Lock
+from domain.lock import Lock, moment as moment_of
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ MOMENT = datetime(2026, 2, 1, 9, 30, tzinfo=UTC)
      ("2026-02-01T09:30:00", None), ("yesterday", None), ("", None)],
 )  # fmt: skip
 def test_the_time_of_a_lock_is_a_moment_unless_it_lacks_a_zone(since: str, moment: datetime | None) -> None:
-    assert Lock("web", "arn", since, "tao").held_since == moment
+    assert moment_of(Lock("web", "arn", since, "tao").since) == moment

@@ -26,7 +26,7 @@ def item(**attributes: Any) -> dict[str, Any]:
 
 
 def test_a_released_lock_is_a_record_of_the_last_cutover_and_no_lock() -> None:
-    outcome = {"outcome": "CUT_OVER", "execution": ARN, "at": SINCE}
+    outcome = {"outcome": "CUT_OVER", "execution": ARN, "at": SINCE, "associations": '["eipassoc-1",null]'}
     released = item(rollbackTo=TO_BITTYBOT.to_json(), lastCutover=CUTOVER, lastOutcome=outcome, revision=3)
     assert Record.from_item(released) == Record(
         revision="3", rollback_to=TO_BITTYBOT, last_cutover=CUTOVER, last_outcome=outcome
@@ -179,7 +179,7 @@ def test_the_arn_of_an_execution_is_not_altered() -> None:
     """Its name may have almost any character, and it is compared with the ARN of the execution that was asked."""
     arn = "arn:aws:states:eu-west-1:123456789012:execution:eip-cutover:" + "ä@b" * 26
     record = Record.from_item(item(lastOutcome={"execution": arn}, lastCutover={**CUTOVER, "execution": arn}))
-    assert record.last_outcome == {"outcome": None, "execution": arn, "at": None}
+    assert record.last_outcome == {"outcome": None, "execution": arn, "at": None, "associations": None}
     assert record.last_cutover == {**CUTOVER, "execution": arn}
 
 
