@@ -211,8 +211,11 @@ class LocalAws:
     def reset(self) -> None:
         """Restore the state after the start: production on bittybot, staging on tao, release 1 healthy on both.
 
-        Removes faults and delays.
+        Removes faults and delays. The last outcome counts as long ago, so that no execution waits because of it.
         """
+        locks, table = self.client("dynamodb"), self.outputs["LockTableName"]
+        for item in locks.scan(TableName=table)["Items"]:
+            locks.update_item(TableName=table, Key={"pair": item["pair"]}, UpdateExpression="REMOVE lastOutcome")
         self.emulator.cloudwatch.behave("answers")
         self.systems_manager.core.forget_commands()
         self.systems_manager.core.agents.manner.clear()

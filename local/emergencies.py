@@ -91,7 +91,7 @@ class Site:
         ended = aws.execute({})
         if ended.status != "SUCCEEDED":
             raise RuntimeError(f"the cutover to the bad release failed: {ended.error}: {ended.cause}")
-        self._record = self.item
+        self._record = {key: value for key, value in self.item.items() if key != "lastOutcome"}  # it was long ago
 
     @property
     def item(self) -> dict[str, Any]:

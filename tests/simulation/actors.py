@@ -35,6 +35,7 @@ from tests.simulation.scenario import (
     Scenario,
     Start,
     Stop,
+    StopIn,
 )  # fmt: skip
 from tests.simulation.simulation import Simulation
 from tests.simulation.synthesized import CUTOVER, READINESS, REPAIR
@@ -114,6 +115,17 @@ class Actors:
                 self._simulation.executions.stop(execution.arn)
 
     @act.register
+    def _(self, actor: StopIn) -> None:
+        begun = list[str]()
+
+        def acts() -> None:
+            if not begun:
+                begun.append(actor.state)
+                self._when(Moment(actor.seconds), lambda: self._stop(actor.execution), actor)
+
+        self._on_entry(actor.execution, actor.state, acts)
+
+    @act.register
     def _(self, actor: Redrive) -> None:
         def ended(execution: Execution) -> None:
             if execution.name == actor.execution and execution.status != RUNNING and not execution.redrives:
@@ -157,7 +169,7 @@ class Actors:
 
     @act.register
     def _(self, actor: Race) -> None:
-        executions, begun = self._simulation.executions, list[str]()
+        begun = list[str]()
 
         def acts() -> None:
             if not begun:
@@ -168,17 +180,21 @@ class Actors:
             if call.action == "DescribeAddresses" and call.path.startswith(f"{actor.execution}/{actor.state}."):
                 acts()
 
-        recorded = executions.on_record
-
-        def entered(execution: Execution, what: str, state: str, more: Any) -> None:
-            recorded(execution, what, state, more)
-            if (execution.name, what, state) == (actor.execution, "entered", actor.state):
-                acts()
-
         if actor.after == "described":
             self._simulation.on_effect.append(described)
         else:
-            executions.on_record = entered
+            self._on_entry(actor.execution, actor.state, acts)
+
+    def _on_entry(self, name: str, of: str, act: Callable[[], object]) -> None:
+        """Each time that an execution enters a state."""
+        recorded = self._simulation.executions.on_record
+
+        def entered(execution: Execution, what: str, state: str, more: Any) -> None:
+            recorded(execution, what, state, more)
+            if (execution.name, what, state) == (name, "entered", of):
+                act()
+
+        self._simulation.executions.on_record = entered
 
     def _move(self, address: str, to: Place) -> None:
         self._simulation.world.ec2.move(self._allocation_id(address), INSTANCES[to])

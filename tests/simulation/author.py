@@ -34,6 +34,7 @@ from tests.simulation.scenario import (
     Scenario,
     Start,
     Stop,
+    StopIn,
 )
 from tests.simulation.schedule import Schedule
 
@@ -70,6 +71,14 @@ LOST_STATES = (
     ("ReassociateProduction", "ReassociateStaging"), ("ReassociateProduction", None),
     ("ReassociateStaging", None), ("RestoreStaging", None), ("RepairStaging", None),
 )  # fmt: skip
+LOST_HOOKS = 0.3  # the same, of the seeds with hooks
+TWO_HOOKS = 0.4  # the share of the moments with hooks that have two
+STOPPED_IN = 0.08  # the share of seeds in which an execution is stopped in one of these states, and maybe redriven
+INTERRUPTED = (
+    "HealthCheckProduction", "HealthCheckProduction", "DisassociateStaging", "ReassociateProduction",
+    "ReassociateStaging", "RestoreProduction", "RestoreStaging", "DescribeRestored", "HealthCheckRestored",
+    "HealthCheckRestored", "ReleaseLock",
+)  # fmt: skip
 NEXT = 0.12  # the share of seeds in which a cutover begins just after the end of the first one
 RACES = 0.3  # the share of seeds with a stranger who moves an address at the worst moment
 
@@ -92,7 +101,8 @@ class _Author:
         oddities = self._oddities(live, idle, told_apart="identityHeader" in pair["healthCheck"][0])
         health, commands = self._health(live, idle, deploys="deploy" in pair), self._commands(pair)
         actors = [*self._cutovers(pair), *self._others(pair, live, idle)]
-        races = [actor for actor in actors if isinstance(actor, Race) and "Restore" in actor.state]
+        races: list[Actor] = [actor for actor in actors if isinstance(actor, Race) and "Restore" in actor.state]
+        races = races or [each for each in actors if isinstance(each, StopIn) and "Restore" in each.state]
         if races and self.share("pair health-race", 0.8, "the cutover of the race is rolled back"):
             health[idle] = "unhealthy as production"
         return Scenario(pair, oddities, health, commands, actors, self._deliveries(), self.texts)
@@ -160,7 +170,9 @@ class _Author:
         hook = {"server": server, "timeoutSeconds": COMMAND_SECONDS, "onFailure": on_failure}
         runs = self.one_of(f"{key} runs", [{"command": "/opt/hook"}] * 2 + [{"function": HOOK_FUNCTION}])
         share = 0.7 if self._schedule.number("hooks") < HOOKS else 0.03
-        return [hook | runs] if self.share(key, share, f"a hook on the {server} server, {next(iter(runs))}") else []
+        number = 2 if self._schedule.number(f"{key}: two") < TWO_HOOKS else 1
+        what = f"{number} of: a hook on the {server} server, {next(iter(runs))}"
+        return [hook | runs] * number if self.share(key, share, what) else []
 
     def _oddities(self, live: str, idle: str, *, told_apart: bool) -> Oddities:
         places, instances = dict[str, Place](), {}
@@ -190,12 +202,13 @@ class _Author:
             rollback_to=back,
             rejected=(NAMES[live],) if rejected else (),
             dead_lock=self.chance("pair dead-lock", 0.04, "an execution that ended long ago holds its lock"),
-            moving_seconds=self._moving_seconds() if told_apart else 0.0,
+            moving_seconds=self._moving_seconds() if told_apart and not places else 0.0,
             second_private_ips=self.share("pair private-addresses", 0.08, "the second private addresses are in use"),
         )
 
     def _moving_seconds(self) -> float:
-        """Else an answer of the former server counts as one of the new server (docs/configuration.md)."""
+        """Only if servers say who they are: else an answer of the former server counts as one of the new server
+        (docs/configuration.md). Not if staging is repaired first, since its check may reach its former server."""
         seconds = self.seconds("pair moving", 0.5, 9.5)
         return seconds if self.chance("pair moving", 0.3, f"a moved address takes {seconds} s to lead there") else 0.0
 
@@ -299,7 +312,8 @@ class _Author:
         interrupt = Interrupt(instance, how, self.at_a_call("instances", first))
         chosen += [move] if self.share("actor stranger", 0.15, move) else []
         lost = self._lost(first, pair)
-        chosen += [lost] if self.share("actor lost", LOST, lost) else []
+        chosen += [lost] if self.share("actor lost", LOST_HOOKS if pair["hooks"] else LOST, lost) else []
+        chosen += self._interrupted(first, pair)
         race = self._race(first, NAMES[live], NAMES[idle])
         chosen += [race] if self.share("actor race", RACES, race) else []
         return chosen + ([interrupt] if self.share("actor instances", 0.05, interrupt) else [])
@@ -310,8 +324,17 @@ class _Author:
 
     def _lost(self, execution: str, pair: Mapping[str, Any]) -> Lost:
         commands = [("DeployRelease", None)] * 3 if "deploy" in pair else []
-        commands += [(f"{moment[0].upper()}{moment[1:]}", None) for moment in pair["hooks"]] * 2
+        commands += [(_state_of(moment), None) for moment in pair["hooks"]] * 4
         return Lost(execution, *self.one_of("lost", [*LOST_STATES, *commands]))
+
+    def _interrupted(self, execution: str, pair: Mapping[str, Any]) -> list[Actor]:
+        """Stopped in a certain state, and redriven when others may have had the pair."""
+        states = [*INTERRUPTED, *(["Bake"] if pair["bakeSeconds"] else []), *map(_state_of, pair["hooks"])]
+        stop = StopIn(execution, self.one_of("stop in", states), self.one_of("stop in: late", (0.0, 0.1, 2.0)))
+        redrive = Redrive(execution, self.seconds("stop in: redrive", 0, 60))
+        if not self.share("actor stop-in", STOPPED_IN, stop):
+            return []
+        return [stop, redrive] if self.share("actor stop-in redrive", 0.7, redrive) else [stop]
 
     def _race(self, execution: str, live: str, idle: str) -> Race:
         """The moments that matter: just before a change, where EC2 has no condition."""
@@ -336,3 +359,8 @@ class _Author:
         late, later = self.seconds("events", 2, 60), self.seconds("events later", 2, 300)
         key, after = self.one_of("events", (("late", (later,)), ("twice", (late, later)), ("never", ())))
         return after if self.chance(f"actor events-{key}", 0.15, f"EventBridge delivers after {after} s") else None
+
+
+def _state_of(moment: str) -> str:
+    """The state that runs the hooks of a moment."""
+    return f"{moment[0].upper()}{moment[1:]}"

@@ -58,6 +58,18 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class StopIn:
+    """Someone stops an execution when it enters a state for the first time, or so many seconds later."""
+
+    execution: str
+    state: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"someone stops {self.execution}, {self.seconds:.3f} s after it has entered {self.state}"
+
+
+@dataclass(frozen=True)
 class Redrive:
     """So many seconds after it has ended without success, for the first time."""
 
@@ -161,7 +173,7 @@ class Lost:
         return f"the first {self.state} of {self.execution} is lost, and starts late{refused}"
 
 
-Actor = Lost | Next | Outage | Start | Stop | Redrive | Answer | Move | Race | Interrupt
+Actor = Lost | Next | Outage | Start | Stop | StopIn | Redrive | Answer | Move | Race | Interrupt
 
 
 @dataclass(frozen=True)

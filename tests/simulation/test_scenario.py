@@ -21,7 +21,7 @@ STATES = {
     "RequestRollback", "TakeOverLock", "WaitForLastCall", "DeployRelease", "WaitForApproval", "BeforeCutover",
     "AfterCutover", "AfterRollback", "Bake", "RestoreProduction", "RestoreStaging", "RepairStaging", "EndCommand",
 }  # fmt: skip
-ACTORS = {"Start", "Stop", "Redrive", "Answer", "Move", "Interrupt", "Outage", "Race", "Lost", "Next"}
+ACTORS = {"Start", "Stop", "Redrive", "Answer", "Move", "Interrupt", "Outage", "Race", "Lost", "Next", "StopIn"}
 
 
 @cache
