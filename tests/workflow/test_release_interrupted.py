@@ -86,16 +86,21 @@ def test_two_calls_of_the_function_at_once_send_one_command(aws: Aws, monkeypatc
 
 def test_a_call_that_was_slow_sends_nothing_after_another_has(aws: Aws) -> None:
     """The first call stops for a while before it begins its command, and Step Functions tries again."""
-    goes_on, zombies = threading.Event(), list[threading.Thread]()
+    stands, goes_on, zombies = threading.Event(), threading.Event(), list[threading.Thread]()
 
     def lose(count: int, run: Callable[[], Any]) -> Any:
         if count:
             return run()
         zombies.append(threading.Thread(target=quietly(run)))
         zombies[0].start()
+        assert stands.wait(30)  # else the next call may be the one that stops
         raise FunctionEnded("Lambda.SdkClientException")
 
-    with at(act=lambda: goes_on.wait(30), **MOMENTS["before the command is written"]), around("DeployRelease", lose):
+    def stop() -> None:
+        stands.set()
+        goes_on.wait(30)
+
+    with at(act=stop, **MOMENTS["before the command is written"]), around("DeployRelease", lose):
         assert aws.execute(SEVEN).outcome == "CUT_OVER"
         goes_on.set()
         zombies[0].join()
