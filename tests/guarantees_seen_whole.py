@@ -216,7 +216,11 @@ class GuaranteesSeenWhole(Guarantees):
         self._judge("nobody-is-displaced", not there, f"{what}, which displaced {there}")
 
     def _judge_serving(self, execution: Execution, role: str, check: str, what: str) -> None:
-        """The server that becomes live, if it is known what it has served since its check began."""
+        """The server that becomes live, if it is known what it has served since its check began. An urgent cutover just
+        after another one may check the wrong server, since users must not wait (docs/architecture.md)."""
+        planned = execution.planned_at
+        if execution.plan.get("urgent") and any(planned - STALE_SECONDS < at <= planned for at, _ in self._moments[1:]):
+            return
         since, serving = self._serving.get(execution.server("idle"), (0, None))
         if serving and since <= execution.entered.get(check, 0):
             expected = execution.plan["expectedRelease"]

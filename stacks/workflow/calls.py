@@ -150,14 +150,16 @@ CHECK_STAGING: Keys = {
 }  # fmt: skip
 CALLS: dict[str, Call] = {
     "DescribeAddresses": ({"request": REQUEST, "awaited": AWAITED_OR_NULL, "keepLive": False, **MOVING}, PLANNED),
-    "HealthCheckLive": check_production("live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}"),
+    "HealthCheckLive": check_production(
+        "live", expectedRelease=EXPECTED_OF_LIVE, asks="{% $plan.asksLive %}", **REDRIVEN
+    ),
     "RepairStaging": move("staging", "idle", productionOn=LIVE, **TRY, comingFrom="{% $plan.staging.server %}"),
     **dict.fromkeys(CHECKS_OF_STAGING, (CHECK_STAGING, {})),
     "CheckServers": ({**PAIR, "server": "{% $plan.idle.name %}", **ALARMS, **LOCK}, {}),
     "RehearseDisassociate": ({**PAIR, "rehearse": True, **STAGING_ASSOCIATION}, {}),
     "RehearseAssociateProduction": (associate("rehearse", "idle", address="production"), {}),
     "RehearseAssociateStaging": (associate("rehearse", "stagingTo", address="staging"), {}),
-    "DescribeUnchanged": ({**PAIR, "restoring": False, **ROLES, "idle": CHECKED_IDLE}, DESCRIBED),
+    "DescribeUnchanged": ({**PAIR, "restoring": False, **ROLES, "idle": CHECKED_IDLE, **REDRIVEN}, DESCRIBED),
     "DeployRelease": run_commands("deploy"),
     "BeforeCutover": run_commands("beforeCutover", tolerant="$plan.tolerant"),
     "DisassociateStaging": ({**PAIR, **STAGING_ASSOCIATION, **ROLES, **TRY}, {"staging": CHANGED_ADDRESS}),

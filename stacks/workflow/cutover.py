@@ -133,9 +133,11 @@ class Workflow(Construct):
             otherwise=repair_staging,
         )
         acquire.next(decision)
+        changes = disassociate_staging, reassociate_production, reassociate_staging
+        for state in (health_check_live, repair_staging, describe_unchanged, *changes, health_check_production):
+            state.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
         health_check_live.add_catch(release, errors=["MovedMeanwhile"], assign=MOVED_WHILE_CHECKED)
         health_check_live.add_catch(release, assign=UNFIT_LIVE_SERVER).next(decision)
-        repair_staging.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
         repair_staging.add_catch(release, errors=["AddressMoved"], assign=failures.AFTER_REPAIR)
         repair_staging.add_catch(release, assign=REPAIR_FAILED).next(decision)
 
@@ -149,8 +151,6 @@ class Workflow(Construct):
 
         # The changes. Every failure from here on is rolled back, except in a redriven execution, whose lock is no more.
         measure_gap.add_catch(disassociate_staging, outputs=INPUT).next(disassociate_staging)
-        for state in (disassociate_staging, reassociate_production, reassociate_staging, health_check_production):
-            state.add_catch(ending.notify, errors=["LockLost", "Redriven"], assign=failures.PREFLIGHT)
         disassociate_staging.add_catch(release, errors=NOTHING_CHANGED, assign=failures.AFTER_REPAIR)
         disassociate_staging.add_catch(rollback, assign=failures.FIRST).next(reassociate_production)
         reassociate_production.add_catch(rollback, errors=["AddressMoved"], assign=failures.FIRST)

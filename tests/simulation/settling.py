@@ -140,7 +140,9 @@ class _End:
             return None
         last = max(failed, key=_asked)
         later = [each.outcome for each in changed if _ended(each) > _asked(last)]
-        moved = any(each.at > _asked(last) for each in self._world.ec2.changes)
+        described = _asked(last) - 1.0  # at the earliest
+        later_moves = (each for each in self._world.ec2.changes if each.at > described)
+        moved = any(each.by_someone_else or each.at > _asked(last) for each in later_moves)
         return None if moved or {"CUT_OVER", "REPAIRED", "RolledBack"} & {*later} else last
 
     def _run_commands(self, execution: Execution) -> None:

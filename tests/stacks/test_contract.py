@@ -311,7 +311,15 @@ def test_a_redriven_step_of_a_cutover_ends_it_without_a_rollback_and_leaves_the_
 
 def test_no_check_after_a_change_lets_a_redriven_execution_succeed(complete: dict[str, Any]) -> None:
     payloads = payloads_of(workflow_of(complete, "eip-cutover"))
-    for state in ("HealthCheckProduction", "Bake", "AfterCutover", "DescribeRestored", "HealthCheckRestored"):
+    for state in (
+        "HealthCheckLive",
+        "DescribeUnchanged",
+        "HealthCheckProduction",
+        "Bake",
+        "AfterCutover",
+        "DescribeRestored",
+        "HealthCheckRestored",
+    ):
         assert "RedriveCount" in payloads[state]["redriven"], state
 
 
