@@ -203,8 +203,8 @@ def started_by(
 def in_trail(
     account: Account, service: str, name: str, first: datetime, last: datetime, *, sleep: Callable[[float], None]
 ) -> Iterator[JsonObject]:
-    """CloudTrail's successful calls of this name in this time, at most `PAGES`, with their callers. LookupEvents needs
-    its own permission, shows an event after some minutes, allows 2 requests a second, and filters by one attribute."""
+    """CloudTrail's successful calls of this name in this time, at most `PAGES`, with their callers. LookupEvents
+    (API reference) needs a permission, shows events minutes later, allows 2 calls a second, filters by an attribute."""
     wanted = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": name}]}
     times = {"StartTime": first - EARLIER, "EndTime": last + LATER}
     for page in islice(account.pages("cloudtrail", "lookup_events", **wanted, **times), PAGES):

@@ -1,5 +1,5 @@
-"""Starts evaluations: of the pairs of a schedule, and of a pair of which someone else than this stack has moved or
-released an address. CloudTrail sends such calls some minutes later, if the account has a trail."""
+"""Only starts evaluations, whatever an event says: of the pairs of a schedule, and of a pair of which someone else than
+this stack has moved or released an address. CloudTrail sends such calls minutes later, if the account has a trail."""
 
 import json
 import os

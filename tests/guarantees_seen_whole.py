@@ -83,6 +83,7 @@ class GuaranteesSeenWhole(Guarantees):
     def __init__(self, pair: Pair, *, sees_faults: bool = True, stale_seconds: float = STALE_SECONDS) -> None:
         super().__init__(pair)
         self._stale_seconds = stale_seconds
+        self.moving = False  # whether AWS leads to an address's new server only seconds after a move
         self._servers |= {each.network_interface_id: each for each in pair.servers if each.network_interface_id}
         self._sees_faults, self._disturbed = sees_faults, 0
         self._moved_by: str | None = ""  # who moved an address last, and production; None is someone else
@@ -216,10 +217,11 @@ class GuaranteesSeenWhole(Guarantees):
         self._judge("nobody-is-displaced", not there, f"{what}, which displaced {there}")
 
     def _judge_serving(self, execution: Execution, role: str, check: str, what: str) -> None:
-        """The server that becomes live, if it is known what it has served since its check began. An urgent cutover just
-        after another one may check the wrong server, since users must not wait (docs/architecture.md)."""
+        """The server that becomes live, if it is known what it has served since its check began. While addresses are
+        `moving`, an urgent cutover just after a move may check the wrong server: users must not wait."""
         planned = execution.planned_at
-        if execution.plan.get("urgent") and any(planned - STALE_SECONDS < at <= planned for at, _ in self._moments[1:]):
+        recent = any(planned - STALE_SECONDS < at <= planned for at, _ in self._moments[1:])
+        if self.moving and recent and execution.plan.get("urgent"):
             return
         since, serving = self._serving.get(execution.server("idle"), (0, None))
         if serving and since <= execution.entered.get(check, 0):

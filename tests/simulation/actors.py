@@ -116,14 +116,8 @@ class Actors:
 
     @act.register
     def _(self, actor: StopIn) -> None:
-        begun = list[str]()
-
-        def acts() -> None:
-            if not begun:
-                begun.append(actor.state)
-                self._when(Moment(actor.seconds), lambda: self._stop(actor.execution), actor)
-
-        self._on_entry(actor.execution, actor.state, acts)
+        stop = partial(self._when, Moment(actor.seconds), lambda: self._stop(actor.execution), actor)
+        self._on_entry(actor.execution, actor.state, _once(stop))
 
     @act.register
     def _(self, actor: Redrive) -> None:
@@ -169,12 +163,7 @@ class Actors:
 
     @act.register
     def _(self, actor: Race) -> None:
-        begun = list[str]()
-
-        def acts() -> None:
-            if not begun:
-                begun.append(actor.state)
-                self._when(Moment(0), lambda: self._move(actor.address, actor.to), actor)
+        acts = _once(partial(self._when, Moment(0), lambda: self._move(actor.address, actor.to), actor))
 
         def described(call: Call) -> None:
             if call.action == "DescribeAddresses" and call.path.startswith(f"{actor.execution}/{actor.state}."):
@@ -306,3 +295,14 @@ def _hook_answer(failing: list[str], event: Mapping[str, Any]) -> dict[str, str]
 
 def _json(**values: Any) -> str:
     return json.dumps(values)
+
+
+def _once(act: Callable[[], object]) -> Callable[[], None]:
+    """The first call acts, and no other does."""
+    left = [act]
+
+    def acts() -> None:
+        if left:
+            left.pop()()
+
+    return acts

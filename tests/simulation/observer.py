@@ -111,6 +111,7 @@ class Observer:
         if faults != self._faults:
             self._faults = faults
             self._judged(self.guarantees.observe(Disturbed(self._now)))
+        self.guarantees.moving = self._world.web.moving_seconds > 0
         self._judged(self.guarantees.observe(event))
 
     def _judged(self, broken: list[Broken]) -> None:

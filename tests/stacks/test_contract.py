@@ -309,7 +309,7 @@ def test_a_redriven_step_of_a_cutover_ends_it_without_a_rollback_and_leaves_the_
             assert catch["Next"] == "Notify", name
 
 
-def test_no_check_after_a_change_lets_a_redriven_execution_succeed(complete: dict[str, Any]) -> None:
+def test_no_state_that_says_where_the_addresses_are_goes_on_in_a_redriven_execution(complete: dict[str, Any]) -> None:
     payloads = payloads_of(workflow_of(complete, "eip-cutover"))
     for state in (
         "HealthCheckLive",
